@@ -1,0 +1,1 @@
+//! Optimistic locking for Amazon DynamoDB.

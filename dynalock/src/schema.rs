@@ -1,0 +1,133 @@
+//! What the derive knows about a struct: its keys, its version, its attributes.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::types::ScalarAttributeType;
+use serde::de::DeserializeOwned;
+
+use crate::recorder;
+
+/// What `#[derive(Versioned)]` found out about a struct, as constant data.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema {
+    /// The struct's name, for messages.
+    pub name: &'static str,
+    /// The attribute of the partition key.
+    pub partition_key: KeyAttribute,
+    /// The attribute of the sort key, where there is one.
+    pub sort_key: Option<KeyAttribute>,
+    /// The name of the version attribute.
+    pub version: &'static str,
+    /// The names of every attribute that serde may write for a declared field, in the order of the fields. Entries of a
+    /// flattened field are not known here.
+    pub attributes: &'static [&'static str],
+    /// What the first version is.
+    pub start: Start,
+    /// How much one write raises the version, at least 1.
+    pub step: u64,
+    /// How many write stamps an item keeps, 0 to 32.
+    pub stamps: u8,
+}
+
+impl Schema {
+    /// The key attributes, partition key first.
+    pub(crate) fn key_attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
+        std::iter::once(&self.partition_key).chain(&self.sort_key)
+    }
+
+    pub(crate) fn is_key(&self, attribute: &str) -> bool {
+        self.key_attributes().any(|key| key.name == attribute)
+    }
+}
+
+/// One attribute of the primary key.
+#[derive(Clone, Copy)]
+pub struct KeyAttribute {
+    /// The attribute's name in DynamoDB.
+    pub name: &'static str,
+    /// Finds the attribute's DynamoDB type from the Rust type of the field.
+    pub scalar_type: fn() -> Option<ScalarAttributeType>,
+}
+
+impl fmt::Debug for KeyAttribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The first version of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// A fixed number, at least 1.
+    At(u64),
+    /// The time of the first write in microseconds since 1970, so that an item that is deleted and created again never
+    /// uses a version twice.
+    Clock,
+}
+
+/// The DynamoDB type that serde gives to values of `K`: string, number or binary.
+///
+/// `None` if the type cannot be told without a value, as for types that ask the format what it holds.
+#[must_use]
+pub fn scalar_type<K: DeserializeOwned>() -> Option<ScalarAttributeType> {
+    recorder::recorded_type::<K>()
+}
+
+/// An integer type that can count versions: `u8`, `u16`, `u32`, `u64`, `i32` or `i64`.
+///
+/// Versions are never negative. 0 means that the item was never stored.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot count versions",
+    label = "expected `u8`, `u16`, `u32`, `u64`, `i32` or `i64`",
+    note = "an item that was never stored has version 0, so no `Option` is needed"
+)]
+pub trait VersionNumber: sealed::Sealed + Copy + Send + Sync + 'static {
+    /// The largest version that the type can hold.
+    const MAX: u64;
+
+    /// The version as a plain number; `None` for a negative one.
+    #[doc(hidden)]
+    fn to_u64(self) -> Option<u64>;
+
+    /// The plain number as a version; `None` if the type cannot hold it.
+    #[doc(hidden)]
+    fn from_u64(number: u64) -> Option<Self>;
+}
+
+/// A version type wide enough for `start = "clock"`: `u64` or `i64`.
+#[diagnostic::on_unimplemented(
+    message = "`start = \"clock\"` needs a wider version than `{Self}`",
+    label = "expected `u64` or `i64`",
+    note = "microseconds since 1970 take 51 bits"
+)]
+pub trait ClockVersion: VersionNumber {}
+
+impl ClockVersion for u64 {}
+impl ClockVersion for i64 {}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! version_numbers {
+    ($($type:ty),*) => {$(
+        impl sealed::Sealed for $type {}
+
+        impl VersionNumber for $type {
+            #[allow(clippy::cast_sign_loss, clippy::cast_lossless)] // the maximum of a type is positive
+            const MAX: u64 = <$type>::MAX as u64;
+
+            #[allow(clippy::unnecessary_fallible_conversions, irrefutable_let_patterns)] // not for every type
+            fn to_u64(self) -> Option<u64> {
+                u64::try_from(self).ok()
+            }
+
+            #[allow(clippy::unnecessary_fallible_conversions)] // not for every type
+            fn from_u64(number: u64) -> Option<Self> {
+                Self::try_from(number).ok()
+            }
+        }
+    )*};
+}
+
+version_numbers!(u8, u16, u32, u64, i32, i64);
