@@ -1,1 +1,104 @@
-//! The derive macro of dynalock.
+//! The derive macro of [dynalock](https://docs.rs/dynalock), optimistic locking for Amazon DynamoDB.
+//!
+//! Depend on `dynalock`, which re-exports the macro: what it generates names that crate.
+
+mod attr;
+mod bounds;
+mod case;
+mod check;
+mod ctxt;
+mod expand;
+mod fallback;
+mod model;
+mod serde_attr;
+mod symbol;
+#[cfg(test)]
+mod tests;
+
+use proc_macro2::TokenStream;
+use syn::DeriveInput;
+
+use crate::attr::StructAttrs;
+use crate::check::Roles;
+use crate::ctxt::Ctxt;
+use crate::expand::Checked;
+use crate::model::Model;
+
+/// Makes a struct a versioned item of a DynamoDB table.
+///
+/// One field is the partition key, one may be the sort key, and one is the version:
+///
+/// ```ignore
+/// use dynalock::Versioned;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Clone, Serialize, Deserialize, Versioned)]
+/// struct Account {
+///     #[dynalock(partition_key)]
+///     id: String,
+///     balance: i64,
+///     #[dynalock(version)]
+///     version: u64,
+/// }
+/// ```
+///
+/// The struct must be serializable and deserializable with serde, and own its data. It stays as it is written.
+///
+/// # Above the struct
+///
+/// - `#[dynalock(stamps = 4)]`: how many write stamps an item keeps, 0 to 32. They tell after a lost reply whether a
+///   write was applied. 4 is the default, 0 keeps none.
+/// - `#[dynalock(crate = "path")]`: where `dynalock` is found, for crates that re-export it.
+///
+/// # Above a field
+///
+/// - `#[dynalock(partition_key)]`: the field that identifies the item. Strings, integers, bytes (such as
+///   `serde_bytes::ByteBuf`) and every type that serde stores as one of these.
+/// - `#[dynalock(sort_key)]`: the second part of the key, where the table has one. The same types.
+/// - `#[dynalock(version)]`: the version, a `u8`, `u16`, `u32`, `u64`, `i32` or `i64`. 0 means that the item was never
+///   stored. dynalock reads and sets it.
+/// - `#[dynalock(version, start = 10, step = 2)]`: the first version and what each write adds, 1 or more; both are 1
+///   unless said otherwise.
+/// - `#[dynalock(version, start = "clock")]`: the first version is the time in microseconds since 1970, so that an item
+///   which is deleted and created again never uses a version twice. Needs a `u64` or an `i64`.
+///
+/// # Names
+///
+/// Attributes are named as serde names them: `rename`, `rename_all` and `rename(serialize = ..)` count. The key and the
+/// version must be stored in every item as they are, so serde's `skip`, `with`, `flatten`, `alias` and the like are
+/// refused there. The names `_stamp0` to `_stamp31` are reserved.
+#[proc_macro_derive(Versioned, attributes(dynalock))]
+pub fn derive_versioned(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    versioned(input.into()).into()
+}
+
+fn versioned(input: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.to_compile_error(),
+    };
+    let cx = Ctxt::default();
+    let attrs = StructAttrs::read(&cx, &input.attrs);
+    let model = Model::read(&cx, &input, &attrs);
+    let checked = model.as_ref().and_then(|model| checked(&cx, model));
+    match (cx.finish(), checked) {
+        (None, Some(checked)) => expand::expand(checked),
+        (errors, _) => fallback::fallback(&input, &attrs.krate(), model.as_ref(), errors.as_ref()),
+    }
+}
+
+/// The fields that the impl is made of. Where one of them is missing, an error says so.
+fn checked<'m>(cx: &Ctxt, model: &'m Model<'m>) -> Option<Checked<'m>> {
+    check::check(cx, model);
+    let Roles {
+        partition_key,
+        sort_key,
+        version,
+    } = Roles::of(model);
+    Some(Checked {
+        model,
+        partition_key: partition_key?,
+        sort_key,
+        version: version?,
+    })
+}

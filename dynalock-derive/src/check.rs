@@ -1,0 +1,422 @@
+//! The rules that a versioned struct keeps, one function each.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{GenericArgument, PathArguments, Type, TypePath};
+
+use crate::attr::Setting;
+use crate::ctxt::Ctxt;
+use crate::model::{Field, Model, spelled, visible};
+use crate::symbol::{
+    DESERIALIZE_WITH, FLATTEN, PARTITION_KEY, SERIALIZE_WITH, SORT_KEY, START, STEP, VERSION, WITH,
+};
+
+/// The fields that make a struct a versioned one.
+pub(crate) struct Roles<'m> {
+    pub(crate) partition_key: Option<&'m Field<'m>>,
+    pub(crate) sort_key: Option<&'m Field<'m>>,
+    pub(crate) version: Option<&'m Field<'m>>,
+}
+
+impl<'m> Roles<'m> {
+    pub(crate) fn of(model: &'m Model<'m>) -> Self {
+        Self {
+            partition_key: model
+                .fields
+                .iter()
+                .find(|field| field.attrs.partition_key.is_some()),
+            sort_key: model
+                .fields
+                .iter()
+                .find(|field| field.attrs.sort_key.is_some()),
+            version: model
+                .fields
+                .iter()
+                .find(|field| field.attrs.version.is_some()),
+        }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'m Field<'m>> {
+        self.partition_key.into_iter().chain(self.sort_key)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'m Field<'m>> {
+        self.keys().chain(self.version)
+    }
+}
+
+/// Reports every rule that the struct breaks.
+pub(crate) fn check(cx: &Ctxt, model: &Model<'_>) {
+    let roles = Roles::of(model);
+    check_struct_owns_its_data(cx, model);
+    check_serde_leaves_an_item(cx, model);
+    check_word_stands_once(cx, model, PARTITION_KEY, |field| {
+        field.attrs.partition_key.as_ref()
+    });
+    check_word_stands_once(cx, model, SORT_KEY, |field| field.attrs.sort_key.as_ref());
+    check_word_stands_once(cx, model, VERSION, |field| field.attrs.version.as_ref());
+    check_there_is_a_partition_key(cx, model, &roles);
+    check_there_is_a_version(cx, model, &roles);
+    check_key_is_not_version(cx, model);
+    check_key_is_not_both(cx, model);
+    check_start_and_step_stand_beside_version(cx, model);
+    check_key_types(cx, model, &roles);
+    check_version_type(cx, &roles);
+    check_stored_as_it_is(cx, model, &roles);
+    check_names_are_not_reserved(cx, model);
+    check_names_are_not_shared(cx, model);
+}
+
+fn check_struct_owns_its_data(cx: &Ctxt, model: &Model<'_>) {
+    if let Some(first) = model.generics.lifetimes().next() {
+        let help = "use owned types, such as `String` in place of `&str`: items are read into it and outlive the answer";
+        cx.error(&first.lifetime, "a versioned struct owns its data", help);
+    }
+}
+
+fn check_serde_leaves_an_item(cx: &Ctxt, model: &Model<'_>) {
+    for word in &model.serde.no_item {
+        let help = format!(
+            "remove `{word}`: the fields of a versioned struct are the attributes of its item"
+        );
+        cx.error(
+            word,
+            format!("`#[serde({word})]` leaves no item to version"),
+            help,
+        );
+    }
+}
+
+fn check_word_stands_once<'m>(
+    cx: &Ctxt,
+    model: &'m Model<'_>,
+    word: &str,
+    setting: impl Fn(&'m Field<'m>) -> Option<&'m Setting<()>>,
+) {
+    let mut settings = model.fields.iter().filter_map(setting);
+    if let Some(first) = settings.next() {
+        for second in settings {
+            cx.second(word, &first.word, &second.word);
+        }
+    }
+}
+
+fn check_there_is_a_partition_key(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
+    if roles.partition_key.is_none() && !may_be_misread(model, PARTITION_KEY) {
+        let what = format!("`{}` has no partition key", model.ident);
+        cx.error(
+            model.ident,
+            what,
+            "mark the identifying field with `#[dynalock(partition_key)]`",
+        );
+    }
+}
+
+fn check_there_is_a_version(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
+    let beside_nothing = model
+        .fields
+        .iter()
+        .any(|field| field.attrs.start.is_some() || field.attrs.step.is_some());
+    if roles.version.is_some() || beside_nothing || may_be_misread(model, VERSION) {
+        return;
+    }
+    if let Some(field) = model.fields.iter().find(|field| field.name() == VERSION) {
+        let what = "this field is not marked as the version";
+        cx.error(field.ident, what, "write `#[dynalock(version)]` above it");
+    } else {
+        let what = format!("`{}` has no version field", model.ident);
+        cx.error(model.ident, what, "add `#[dynalock(version)] version: u64`");
+    }
+}
+
+fn may_be_misread(model: &Model<'_>, role: &str) -> bool {
+    model.attrs.misread.may_mean(role)
+        || model
+            .fields
+            .iter()
+            .any(|field| field.attrs.misread.may_mean(role))
+}
+
+fn check_key_is_not_version(cx: &Ctxt, model: &Model<'_>) {
+    for field in &model.fields {
+        if let (Some(_), Some(version)) = (field.attrs.key(), &field.attrs.version) {
+            let what = "a key field cannot be the version: every write raises the version and keys never change";
+            cx.error(
+                &version.word,
+                what,
+                "mark another field, such as `#[dynalock(version)] version: u64`",
+            );
+        }
+    }
+}
+
+fn check_key_is_not_both(cx: &Ctxt, model: &Model<'_>) {
+    for field in &model.fields {
+        if let (Some(_), Some(sort_key)) = (&field.attrs.partition_key, &field.attrs.sort_key) {
+            let help = "remove one of the two; a key may consist of a partition key alone";
+            cx.error(
+                &sort_key.word,
+                "one field cannot be both `partition_key` and `sort_key`",
+                help,
+            );
+        }
+    }
+}
+
+fn check_start_and_step_stand_beside_version(cx: &Ctxt, model: &Model<'_>) {
+    for field in model
+        .fields
+        .iter()
+        .filter(|field| field.attrs.version.is_none())
+    {
+        if field.attrs.misread.may_mean(VERSION) {
+            continue;
+        }
+        let start = field.attrs.start.as_ref().map(|start| (START, &start.word));
+        let step = field.attrs.step.as_ref().map(|step| (STEP, &step.word));
+        for (name, word) in start.into_iter().chain(step) {
+            let help = format!("write `#[dynalock(version, {name} = ..)]` above the version field");
+            cx.error(word, format!("`{name}` belongs beside `version`"), help);
+        }
+    }
+}
+
+fn check_key_types(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
+    for field in roles.keys() {
+        let stored_otherwise = field.serde.not_as_it_is.iter().any(|word| {
+            [WITH, SERIALIZE_WITH, DESERIALIZE_WITH, FLATTEN]
+                .iter()
+                .any(|known| word == known)
+        });
+        let borrowed =
+            matches!(field.ty, Type::Reference(_)) && model.generics.lifetimes().next().is_some();
+        if !stored_otherwise && !borrowed && !can_be_key(field.ty) {
+            cx.error(field.ty, not_a_key(field.ty), key_help(field.ty));
+        }
+    }
+}
+
+fn check_version_type(cx: &Ctxt, roles: &Roles<'_>) {
+    if let Some(field) = roles.version
+        && field.attrs.key().is_none()
+        && !can_count(field.ty)
+    {
+        let what = format!("`{}` cannot count versions", spelled(field.ty));
+        let help = match known(field.ty) {
+            Known::Generic(name) if name == "Option" => {
+                "use `u64`: an item that was never stored has version 0, so no `Option` is needed"
+            }
+            _ => "expected an integer: `u8`, `u16`, `u32`, `u64`, `i32` or `i64`",
+        };
+        cx.error(field.ty, what, help);
+    }
+}
+
+fn check_stored_as_it_is(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
+    let mut split_by_case = None;
+    for field in roles.all() {
+        let what = format!("`{}` must be stored in every item as it is", field.name());
+        for word in &field.serde.not_as_it_is {
+            let help = if [WITH, SERIALIZE_WITH, DESERIALIZE_WITH]
+                .iter()
+                .any(|known| word == known)
+            {
+                format!(
+                    "remove `{word}` and use a type that serde stores as it should be, such as a newtype"
+                )
+            } else {
+                format!("remove `{word}`")
+            };
+            cx.error(word, &what, help);
+        }
+        if field.attribute != field.read_as {
+            let help = format!(
+                "let serde write and read one name, as in `rename = \"{}\"`",
+                field.attribute
+            );
+            match (&field.serde.rename, &model.serde.rename_all) {
+                (Some(rename), _) => cx.error(rename, &what, help),
+                (None, Some(rename_all)) => {
+                    split_by_case = split_by_case.or(Some((rename_all, what, help)));
+                }
+                (None, None) => {}
+            }
+        }
+    }
+    if let Some((rename_all, what, help)) = split_by_case {
+        cx.error(rename_all, what, help);
+    }
+}
+
+fn check_names_are_not_reserved(cx: &Ctxt, model: &Model<'_>) {
+    for (at, attribute, _) in attributes(model) {
+        if is_stamp(&attribute) {
+            let what = format!("the attribute name \"{attribute}\" is reserved for write stamps");
+            cx.error(at, what, "choose another name");
+        }
+    }
+}
+
+fn check_names_are_not_shared(cx: &Ctxt, model: &Model<'_>) {
+    let mut first_uses: HashMap<String, (TokenStream, String)> = HashMap::new();
+    for (at, attribute, user) in attributes(model) {
+        if let Some((first_at, first_user)) = first_uses.get(&attribute) {
+            let what =
+                format!("{first_user} and {user} are both stored as attribute \"{attribute}\"");
+            cx.error(at, what, "rename one of them");
+            cx.also(first_at, "first used here");
+        } else {
+            first_uses.insert(attribute, (at, user));
+        }
+    }
+}
+
+/// Every attribute that serde writes by itself: what names it, its name, and whose it is.
+fn attributes(model: &Model<'_>) -> impl Iterator<Item = (TokenStream, String, String)> {
+    let tag = model.serde.tag.iter().map(|tag| {
+        (
+            tag.to_token_stream(),
+            tag.value(),
+            "serde's `tag`".to_owned(),
+        )
+    });
+    let fields = model
+        .fields
+        .iter()
+        .filter(|field| field.serde.is_attribute());
+    tag.chain(fields.map(|field| {
+        (
+            field.named_by(),
+            field.attribute.clone(),
+            format!("field `{}`", field.name()),
+        )
+    }))
+}
+
+/// `_stamp0` to `_stamp31`.
+fn is_stamp(attribute: &str) -> bool {
+    attribute
+        .strip_prefix("_stamp")
+        .and_then(|number| {
+            number
+                .parse::<u8>()
+                .ok()
+                .filter(|parsed| parsed.to_string() == number)
+        })
+        .is_some_and(|number| number < 32)
+}
+
+/// What the name of a type gives away. Names that the user may have given to a type of his own are left to the compiler.
+enum Known {
+    /// A name without arguments, such as `bool`.
+    Plain(String),
+    /// A name of the standard library with arguments, such as `Option<..>`.
+    Generic(String),
+    /// Built of other types: a tuple, an array, a reference, a pointer, a function.
+    Built,
+    Nothing,
+}
+
+fn known(ty: &Type) -> Known {
+    match ty {
+        Type::Path(TypePath {
+            qself: None, path, ..
+        }) => {
+            let Some(last) = path.segments.last() else {
+                return Known::Nothing;
+            };
+            let is_std = ["std", "core", "alloc"]
+                .iter()
+                .any(|root| path.segments[0].ident == root);
+            let name = last.ident.to_string();
+            match last.arguments {
+                PathArguments::None if path.segments.len() == 1 || is_std => Known::Plain(name),
+                PathArguments::AngleBracketed(_) if path.segments.len() == 1 || is_std => {
+                    Known::Generic(name)
+                }
+                _ => Known::Nothing,
+            }
+        }
+        Type::Array(_)
+        | Type::FnPtr(_)
+        | Type::Never(_)
+        | Type::Ptr(_)
+        | Type::Reference(_)
+        | Type::Slice(_)
+        | Type::TraitObject(_)
+        | Type::Tuple(_) => Known::Built,
+        _ => Known::Nothing,
+    }
+}
+
+const COLLECTIONS: &[&str] = &[
+    "Option",
+    "Vec",
+    "VecDeque",
+    "LinkedList",
+    "BinaryHeap",
+    "HashMap",
+    "BTreeMap",
+    "HashSet",
+    "BTreeSet",
+];
+
+fn can_be_key(ty: &Type) -> bool {
+    match known(ty) {
+        Known::Plain(name) => {
+            !["bool", "f32", "f64", "i128", "u128", "str"].contains(&name.as_str())
+        }
+        Known::Generic(name) => !COLLECTIONS.contains(&name.as_str()),
+        Known::Built => false,
+        Known::Nothing => true,
+    }
+}
+
+pub(crate) fn not_a_key(ty: &Type) -> impl Display {
+    format!("`{}` cannot be a DynamoDB key", spelled(ty))
+}
+
+pub(crate) fn key_help(ty: &Type) -> &'static str {
+    match ty {
+        Type::Reference(_) => "use an owned type, such as `String`",
+        Type::Path(TypePath { path, .. })
+            if path
+                .segments
+                .last()
+                .is_some_and(|last| is_bytes(&last.arguments)) =>
+        {
+            "expected a string, an integer or bytes; serde stores bytes as such for `serde_bytes::ByteBuf`"
+        }
+        _ => "expected a string, an integer or bytes",
+    }
+}
+
+/// `<u8>`
+fn is_bytes(arguments: &PathArguments) -> bool {
+    match arguments {
+        PathArguments::AngleBracketed(arguments) => match arguments.args.first() {
+            Some(GenericArgument::Type(ty)) => {
+                matches!(visible(ty), Type::Path(path) if path.path.is_ident("u8"))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether the type can count versions, as far as its name tells.
+pub(crate) fn can_count(ty: &Type) -> bool {
+    const NOT: &[&str] = &[
+        "bool", "char", "f32", "f64", "i8", "i16", "i128", "isize", "str", "String", "u128",
+        "usize",
+    ];
+    match known(ty) {
+        Known::Plain(name) => !NOT.contains(&name.as_str()),
+        Known::Generic(name) => !COLLECTIONS.contains(&name.as_str()),
+        Known::Built => false,
+        Known::Nothing => true,
+    }
+}

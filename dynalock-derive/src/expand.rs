@@ -1,0 +1,198 @@
+//! The impl that a checked struct gets. Nothing fails here.
+
+use proc_macro2::{Literal, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Type;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use crate::attr::Start;
+use crate::bounds::{mentions_parameter, where_clause};
+use crate::check::{key_help, not_a_key};
+use crate::model::{Field, Model, spelled};
+
+/// The fields of a struct that passed every check.
+#[derive(Clone, Copy)]
+pub(crate) struct Checked<'m> {
+    pub(crate) model: &'m Model<'m>,
+    pub(crate) partition_key: &'m Field<'m>,
+    pub(crate) sort_key: Option<&'m Field<'m>>,
+    pub(crate) version: &'m Field<'m>,
+}
+
+pub(crate) fn expand(checked: Checked<'_>) -> TokenStream {
+    let Checked {
+        model,
+        partition_key,
+        sort_key,
+        version,
+    } = checked;
+    let krate = model.attrs.krate();
+    let private = quote!(#krate::__private);
+    let ident = model.ident;
+    let keys: Vec<&Type> = std::iter::once(partition_key)
+        .chain(sort_key)
+        .map(|field| field.ty)
+        .collect();
+    let (impl_generics, type_generics, _) = model.generics.split_for_impl();
+    let start = version.attrs.start.as_ref().and_then(|start| start.value);
+    let bounds = where_clause(model.generics, &private, &keys, version.ty, start);
+
+    let key = key_type(&private, &keys);
+    let schema = schema(checked, &private);
+    let version_type = version.ty;
+    let version_field = version.ident;
+    let checks = constant_checks(checked, &private);
+    quote! {
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #impl_generics #krate::Versioned for #ident #type_generics #bounds {
+            type Key = #key;
+            type Version = #version_type;
+            const SCHEMA: #private::Schema = #schema;
+            fn __version(&self) -> Self::Version {
+                self.#version_field
+            }
+            fn __set_version(&mut self, __version: Self::Version) {
+                self.#version_field = __version;
+            }
+        }
+        #checks
+    }
+}
+
+/// The type that tells [`Versioned::Key`] apart for one and for two attributes.
+pub(crate) fn key_type(private: &TokenStream, keys: &[&Type]) -> TokenStream {
+    match keys {
+        [key] => quote!(#key),
+        keys => quote!(#private::PartitionAndSort<#(#keys),*>),
+    }
+}
+
+fn schema(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
+    let Checked {
+        model,
+        partition_key,
+        sort_key,
+        version,
+    } = checked;
+    let name = model.ident.unraw().to_string();
+    let partition_key = key_attribute(partition_key, private);
+    let sort_key = sort_key.map_or_else(
+        || quote!(::core::option::Option::None),
+        |field| {
+            let sort_key = key_attribute(field, private);
+            quote!(::core::option::Option::Some(#sort_key))
+        },
+    );
+    let version_name = &version.attribute;
+    let attributes = model
+        .fields
+        .iter()
+        .filter(|field| field.serde.is_attribute())
+        .map(|field| &field.attribute);
+    let start = match version.attrs.start.as_ref().and_then(|start| start.value) {
+        Some(Start::Clock) => quote!(#private::Start::Clock),
+        Some(Start::At(first)) => {
+            let first = Literal::u64_unsuffixed(first);
+            quote!(#private::Start::At(#first))
+        }
+        None => quote!(#private::Start::At(1)),
+    };
+    let step = version
+        .attrs
+        .step
+        .as_ref()
+        .and_then(|step| step.value)
+        .unwrap_or(1);
+    let step = Literal::u64_unsuffixed(step);
+    let stamps = Literal::u8_unsuffixed(model.attrs.stamps());
+    quote! {
+        #private::Schema {
+            name: #name,
+            partition_key: #partition_key,
+            sort_key: #sort_key,
+            version: #version_name,
+            attributes: &[#(#attributes),*],
+            start: #start,
+            step: #step,
+            stamps: #stamps,
+        }
+    }
+}
+
+fn key_attribute(field: &Field<'_>, private: &TokenStream) -> TokenStream {
+    let name = &field.attribute;
+    let ty = field.ty;
+    quote!(#private::KeyAttribute { name: #name, scalar_type: #private::scalar_type::<#ty> })
+}
+
+/// What only the compiler can tell, behind aliases and for literals, in a constant of its own.
+fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> Option<TokenStream> {
+    let generics = checked.model.generics;
+    let mut checks = Vec::new();
+    for key in std::iter::once(checked.partition_key).chain(checked.sort_key) {
+        if !mentions_parameter(key.ty, generics) {
+            checks.push(key_check(key.ty, private));
+        }
+    }
+    if !mentions_parameter(checked.version.ty, generics) {
+        checks.extend(number_checks(checked.version, private));
+    }
+    if checks.is_empty() {
+        return None;
+    }
+    Some(quote! {
+        #[automatically_derived]
+        #[allow(deprecated)]
+        const _: () = {
+            #[allow(unused_imports)]
+            use #private::Allowed as _;
+            #(#checks)*
+        };
+    })
+}
+
+fn key_check(ty: &Type, private: &TokenStream) -> TokenStream {
+    let message = format!("{}\nhelp: {}", not_a_key(ty), key_help(ty));
+    quote_spanned! {here(ty.span())=>
+        #private::check(!#private::KeyProbe::<#ty>::REFUSED, #message);
+    }
+}
+
+fn number_checks(version: &Field<'_>, private: &TokenStream) -> Vec<TokenStream> {
+    let ty = version.ty;
+    let mut checks = Vec::new();
+    let fits = |word: &str, number: u64, at: Span| {
+        let message = format!(
+            "`{word} = {number}` does not fit into `{}`\nhelp: use a smaller number or a wider type, such as `u64`",
+            spelled(ty)
+        );
+        let number = Literal::u64_unsuffixed(number);
+        quote_spanned! {here(at)=>
+            #private::check(#number <= <#ty as #private::VersionNumber>::MAX, #message);
+        }
+    };
+    if let Some(start) = &version.attrs.start {
+        match start.value {
+            Some(Start::At(first)) => checks.push(fits("start", first, start.at)),
+            Some(Start::Clock) => {
+                checks.push(quote_spanned! {here(ty.span())=>
+                    #private::clock_version::<#ty>();
+                });
+            }
+            None => {}
+        }
+    }
+    if let Some(step) = &version.attrs.step
+        && let Some(number) = step.value
+    {
+        checks.push(fits("step", number, step.at));
+    }
+    checks
+}
+
+/// A place in the user's code with the names of the macro's own, so that lints on written code leave it alone.
+fn here(span: Span) -> Span {
+    Span::call_site().located_at(span)
+}

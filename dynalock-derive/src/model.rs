@@ -1,0 +1,152 @@
+//! The struct with its attributes, borrowed from the input of the macro.
+
+use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::{Data, DeriveInput, Fields, Generics, Type};
+
+use crate::attr::{FieldAttrs, StructAttrs};
+use crate::ctxt::Ctxt;
+use crate::serde_attr::{SerdeField, SerdeStruct};
+
+/// A struct with named fields.
+pub(crate) struct Model<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) generics: &'a Generics,
+    pub(crate) attrs: &'a StructAttrs,
+    pub(crate) serde: SerdeStruct,
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+impl<'a> Model<'a> {
+    /// Reports what isn't a struct with named fields.
+    pub(crate) fn read(cx: &Ctxt, input: &'a DeriveInput, attrs: &'a StructAttrs) -> Option<Self> {
+        let named = match &input.data {
+            Data::Struct(data) => match &data.fields {
+                Fields::Named(fields) => &fields.named,
+                Fields::Unnamed(_) | Fields::Unit => {
+                    let help =
+                        "the names of the fields become the names of the attributes in DynamoDB";
+                    cx.error(&input.ident, "a versioned struct needs named fields", help);
+                    return None;
+                }
+            },
+            Data::Enum(data) => {
+                report_not_a_struct(cx, &data.enum_token, "enum");
+                return None;
+            }
+            Data::Union(data) => {
+                report_not_a_struct(cx, &data.union_token, "union");
+                return None;
+            }
+        };
+        let serde = SerdeStruct::read(&input.attrs);
+        let fields = named
+            .iter()
+            .filter_map(|field| Field::read(cx, field, &serde))
+            .collect();
+        Some(Self {
+            ident: &input.ident,
+            generics: &input.generics,
+            attrs,
+            serde,
+            fields,
+        })
+    }
+}
+
+fn report_not_a_struct(cx: &Ctxt, keyword: impl ToTokens, kind: &str) {
+    let help =
+        format!("keep the {kind} as a field of a struct that also holds the key and the version");
+    cx.error(keyword, "only a struct can be versioned", help);
+}
+
+/// A named field.
+pub(crate) struct Field<'a> {
+    pub(crate) ident: &'a Ident,
+    /// The type as it was written, without invisible groups.
+    pub(crate) ty: &'a Type,
+    pub(crate) attrs: FieldAttrs,
+    pub(crate) serde: SerdeField,
+    /// The name of the attribute that serde writes.
+    pub(crate) attribute: String,
+    /// The name of the attribute that serde reads.
+    pub(crate) read_as: String,
+}
+
+impl<'a> Field<'a> {
+    fn read(cx: &Ctxt, field: &'a syn::Field, container: &SerdeStruct) -> Option<Self> {
+        let ident = field.ident.as_ref()?;
+        let serde = SerdeField::read(&field.attrs);
+        let (attribute, read_as) = serde.names(&ident.unraw().to_string(), container);
+        let attrs = FieldAttrs::read(cx, &field.attrs);
+        Some(Self {
+            ident,
+            ty: visible(&field.ty),
+            attrs,
+            serde,
+            attribute,
+            read_as,
+        })
+    }
+
+    /// What gives the attribute its name: the text of a `rename`, or the field.
+    pub(crate) fn named_by(&self) -> TokenStream {
+        match self.serde.write_name() {
+            Some(name) => name.to_token_stream(),
+            None => self.ident.to_token_stream(),
+        }
+    }
+
+    /// The name of the field, for messages.
+    pub(crate) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+}
+
+/// The type within the invisible group that `macro_rules!` puts around it.
+pub(crate) fn visible(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => visible(&group.elem),
+        Type::Paren(paren) => visible(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// A type as one would write it, for messages.
+pub(crate) fn spelled(ty: &Type) -> String {
+    let mut text = String::new();
+    spell(ty.to_token_stream(), &mut text);
+    text
+}
+
+fn spell(tokens: TokenStream, text: &mut String) {
+    let mut after_word = false;
+    for token in tokens {
+        let is_word = matches!(token, TokenTree::Ident(_) | TokenTree::Literal(_));
+        if is_word && after_word {
+            text.push(' ');
+        }
+        after_word = is_word;
+        match token {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    proc_macro2::Delimiter::Parenthesis => ("(", ")"),
+                    proc_macro2::Delimiter::Bracket => ("[", "]"),
+                    proc_macro2::Delimiter::Brace => ("{", "}"),
+                    proc_macro2::Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                spell(group.stream(), text);
+                text.push_str(close);
+            }
+            TokenTree::Punct(punct) => {
+                text.push(punct.as_char());
+                if matches!(punct.as_char(), ',' | ';') && punct.spacing() == Spacing::Alone {
+                    text.push(' ');
+                }
+            }
+            token => text.push_str(&token.to_string()),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What `#[serde(..)]` says about names and about what is left out. Read-only and lenient: serde reports its own errors.
+
+use proc_macro2::Ident;
+use syn::{Attribute, LitStr, Meta};
+
+use crate::attr::{Piece, Value, Word, split};
+use crate::case::Case;
+use crate::symbol::{
+    DESERIALIZE, FLATTEN, RENAME, RENAME_ALL, SERDE, SERDE_NO_ITEM, SERDE_NOT_AS_IT_IS, SERIALIZE,
+    SKIP, SKIP_SERIALIZING, TAG,
+};
+
+/// What serde is told above the struct.
+#[derive(Default)]
+pub(crate) struct SerdeStruct {
+    write_case: Option<Case>,
+    read_case: Option<Case>,
+    /// The word `rename_all`.
+    pub(crate) rename_all: Option<Ident>,
+    /// The attribute that holds the name of the struct.
+    pub(crate) tag: Option<LitStr>,
+    /// Words that leave no map of named attributes.
+    pub(crate) no_item: Vec<Ident>,
+}
+
+impl SerdeStruct {
+    pub(crate) fn read(attrs: &[Attribute]) -> Self {
+        let mut read = Self::default();
+        for word in serde_words(attrs) {
+            if word.name == RENAME_ALL {
+                let (write, from) = both_ways(&word);
+                read.write_case = write
+                    .and_then(|rule| Case::named(&rule.value()))
+                    .or(read.write_case);
+                read.read_case = from
+                    .and_then(|rule| Case::named(&rule.value()))
+                    .or(read.read_case);
+                read.rename_all = Some(word.name);
+            } else if word.name == TAG {
+                read.tag = word.text();
+            } else if SERDE_NO_ITEM.iter().any(|known| word.name == known) {
+                read.no_item.push(word.name);
+            }
+        }
+        read
+    }
+}
+
+/// What serde is told above a field.
+#[derive(Default)]
+pub(crate) struct SerdeField {
+    write_name: Option<LitStr>,
+    read_name: Option<LitStr>,
+    skipped: bool,
+    flattened: bool,
+    /// The word `rename`.
+    pub(crate) rename: Option<Ident>,
+    /// Words that a key or a version cannot have.
+    pub(crate) not_as_it_is: Vec<Ident>,
+}
+
+impl SerdeField {
+    pub(crate) fn read(attrs: &[Attribute]) -> Self {
+        let mut read = Self::default();
+        for word in serde_words(attrs) {
+            if word.name == RENAME {
+                let (write, from) = both_ways(&word);
+                read.write_name = write.or(read.write_name);
+                read.read_name = from.or(read.read_name);
+                read.rename = Some(word.name);
+                continue;
+            }
+            read.skipped |= word.name == SKIP || word.name == SKIP_SERIALIZING;
+            read.flattened |= word.name == FLATTEN;
+            if SERDE_NOT_AS_IT_IS.iter().any(|known| word.name == known) {
+                read.not_as_it_is.push(word.name);
+            }
+        }
+        read
+    }
+
+    /// Whether serde may write the field under a name of its own.
+    pub(crate) fn is_attribute(&self) -> bool {
+        !self.skipped && !self.flattened
+    }
+
+    /// The text that names the attribute, where the field is renamed.
+    pub(crate) fn write_name(&self) -> Option<&LitStr> {
+        self.write_name.as_ref()
+    }
+
+    /// The attribute that serde writes for the field called `field`, and the one that it reads.
+    pub(crate) fn names(&self, field: &str, container: &SerdeStruct) -> (String, String) {
+        let name = |renamed: &Option<LitStr>, case: Option<Case>| match (renamed, case) {
+            (Some(name), _) => name.value(),
+            (None, Some(case)) => case.apply(field),
+            (None, None) => field.to_owned(),
+        };
+        (
+            name(&self.write_name, container.write_case),
+            name(&self.read_name, container.read_case),
+        )
+    }
+}
+
+/// `= ".."` for both directions, or `(serialize = "..", deserialize = "..")`.
+fn both_ways(word: &Word) -> (Option<LitStr>, Option<LitStr>) {
+    let Value::List(list) = &word.value else {
+        return (word.text(), word.text());
+    };
+    let (mut write, mut read) = (None, None);
+    for direction in split(list.clone()) {
+        if let Piece::Word(direction) = direction
+            && let Some(text) = direction.text()
+        {
+            if direction.name == SERIALIZE {
+                write = write.or(Some(text));
+            } else if direction.name == DESERIALIZE {
+                // The first of several names is the field's own; serde reads the others as aliases.
+                read = read.or(Some(text));
+            }
+        }
+    }
+    (write, read)
+}
+
+fn serde_words(attrs: &[Attribute]) -> impl Iterator<Item = Word> {
+    attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident(SERDE))
+        .filter_map(|attr| match &attr.meta {
+            Meta::List(list) => Some(split(list.tokens.clone())),
+            _ => None,
+        })
+        .flatten()
+        .filter_map(|piece| match piece {
+            Piece::Word(word) => Some(word),
+            Piece::Other(_) => None,
+        })
+}
