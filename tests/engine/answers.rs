@@ -21,7 +21,7 @@ fn told<E: ProvideErrorMetadata + std::fmt::Debug>(error: &SdkError<E>) -> (u16,
 }
 
 #[tokio::test]
-async fn the_chosen_store_reads_what_was_written() {
+async fn the_chosen_store_answers() {
     let client = engines::client().await;
     let table = engines::table_name();
     let missing = client
