@@ -1,6 +1,6 @@
 //! An in-process DynamoDB behind a real SDK client, for tests, examples and development.
 //!
-//! An [`Engine`] owns a small DynamoDB (the `dynoxide` emulator on SQLite) and answers the SDK's HTTP requests where a
+//! An [`Engine`] owns a small DynamoDB (the `dynoxide` emulator on `SQLite`) and answers the SDK's HTTP requests where a
 //! network connection would: no server, no port, no credentials to set up. Requests are signed, serialized, retried and
 //! timed out by the SDK as always, and every error arrives as the SDK's own typed exception.
 //!
@@ -82,9 +82,7 @@ impl Engine {
     /// Starts an empty database in memory; it is gone with the last clone.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self {
-            database: Database::memory().map_err(Arc::new),
-        }
+        Self { database: Database::memory().map_err(Arc::new) }
     }
 
     /// Opens the database in the file at `path`, or creates it; it survives a restart.
@@ -106,15 +104,9 @@ impl Engine {
             let message = format!("the path {} of a database is not UTF-8", path.display());
             io::Error::new(io::ErrorKind::InvalidInput, message)
         })?;
-        let database = Database::new(name).map_err(|source| {
-            io::Error::other(CannotOpen {
-                path: name.to_owned(),
-                source,
-            })
-        })?;
-        Ok(Self {
-            database: Ok(database),
-        })
+        let database = Database::new(name)
+            .map_err(|source| io::Error::other(CannotOpen { path: name.to_owned(), source }))?;
+        Ok(Self { database: Ok(database) })
     }
 
     /// Returns an SDK client of this engine.
@@ -137,9 +129,7 @@ impl Engine {
         config::Builder::new()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new(
-                "embedded", "embedded", None, None, "embedded",
-            ))
+            .credentials_provider(Credentials::new("embedded", "embedded", None, None, "embedded"))
             .http_client(self.http_client())
     }
 
@@ -183,9 +173,7 @@ impl HttpConnector for Connector {
 
 fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
-    let operation = target
-        .strip_prefix("DynamoDB_20120810.")
-        .unwrap_or_default();
+    let operation = target.strip_prefix("DynamoDB_20120810.").unwrap_or_default();
     let body = request.body().bytes().unwrap_or_default();
 
     let (status, answer) = match execute(database, operation, body) {
@@ -194,18 +182,11 @@ fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, C
             let error = enveloped(operation, error);
             (error.status_code(), error.to_json())
         }
-        None => (
-            400,
-            r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#.to_owned(),
-        ),
+        None => (400, r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#.to_owned()),
     };
-    let status = status
-        .try_into()
-        .map_err(|error| ConnectorError::user(Box::new(error)))?;
+    let status = status.try_into().map_err(|error| ConnectorError::user(Box::new(error)))?;
     let mut response = HttpResponse::new(status, SdkBody::from(answer));
-    response
-        .headers_mut()
-        .insert("content-type", "application/x-amz-json-1.0");
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
     Ok(response)
 }
 
@@ -253,8 +234,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
 }
 
 fn write<T: Serialize>(answer: &T) -> Result<String, DynoxideError> {
-    serde_json::to_string(answer)
-        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+    serde_json::to_string(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
 /// Turns `serde_json`'s refusal of a request into the exception that DynamoDB answers; `dynoxide` marks its own messages
@@ -265,12 +245,7 @@ fn unreadable(refusal: &str) -> DynoxideError {
         _ => refusal,
     };
     // DynamoDB blames what is missing or unknown on the values, and only a wrong JSON type on the writing.
-    let invalid = [
-        "missing field",
-        "unknown variant",
-        "invalid type: null",
-        "AttributeValue",
-    ];
+    let invalid = ["missing field", "unknown variant", "invalid type: null", "AttributeValue"];
     match message.split_once(':') {
         Some(("VALIDATION", text)) => DynoxideError::ValidationException(text.to_owned()),
         Some(("VALIDATION_REQUEST", text)) => DynoxideError::EnvelopedValidation(text.to_owned()),

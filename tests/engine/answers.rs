@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
     types::{
-        AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure::AllOld,
-        TransactWriteItem, Update,
+        AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure::AllOld, TransactWriteItem,
+        Update,
     },
 };
 use dynalock::embedded::Engine;
@@ -24,41 +24,23 @@ fn told<E: ProvideErrorMetadata + std::fmt::Debug>(error: &SdkError<E>) -> (u16,
 async fn the_chosen_store_answers() {
     let client = engines::client().await;
     let table = engines::table_name();
-    let missing = client
-        .describe_table()
-        .table_name(table)
-        .send()
-        .await
-        .unwrap_err();
-    assert!(
-        missing
-            .into_service_error()
-            .is_resource_not_found_exception()
-    );
+    let missing = client.describe_table().table_name(table).send().await.unwrap_err();
+    assert!(missing.into_service_error().is_resource_not_found_exception());
 }
 
 #[tokio::test]
 async fn a_failed_check_carries_the_stored_item_under_all_old() {
     let client = with_table(Engine::in_memory().client()).await;
     add_one(&client).await.unwrap();
-    let put = client
-        .put_item()
-        .table_name(TABLE)
-        .item("id", text("alice"));
+    let put = client.put_item().table_name(TABLE).item("id", text("alice"));
     let put = put.condition_expression("attribute_not_exists(id)");
 
     let bare = put.clone().send().await.unwrap_err();
-    let all_old = put
-        .return_values_on_condition_check_failure(AllOld)
-        .send()
-        .await
-        .unwrap_err();
+    let all_old = put.return_values_on_condition_check_failure(AllOld).send().await.unwrap_err();
 
     assert_eq!(bare.raw_response().unwrap().status().as_u16(), 400);
     let item = |error: SdkError<_>| match error.into_service_error() {
-        aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(
-            failed,
-        ) => {
+        aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed) => {
             assert_eq!(failed.message(), Some("The conditional request failed"));
             failed.item
         }
@@ -72,25 +54,14 @@ async fn a_failed_check_carries_the_stored_item_under_all_old() {
 #[tokio::test]
 async fn a_table_that_is_missing_is_not_found() {
     let client = Engine::in_memory().client();
-    let error = client
-        .get_item()
-        .table_name(TABLE)
-        .key("id", text("a"))
-        .send()
-        .await
-        .unwrap_err();
+    let error = client.get_item().table_name(TABLE).key("id", text("a")).send().await.unwrap_err();
     assert!(error.into_service_error().is_resource_not_found_exception());
 }
 
 #[tokio::test]
 async fn a_table_that_exists_is_in_use() {
     let client = with_table(Engine::in_memory().client()).await;
-    let described = client
-        .describe_table()
-        .table_name(TABLE)
-        .send()
-        .await
-        .unwrap();
+    let described = client.describe_table().table_name(TABLE).send().await.unwrap();
     let table = described.table.unwrap();
     let again = client
         .create_table()
@@ -98,40 +69,19 @@ async fn a_table_that_exists_is_in_use() {
         .set_key_schema(table.key_schema)
         .set_attribute_definitions(table.attribute_definitions)
         .billing_mode(aws_sdk_dynamodb::types::BillingMode::PayPerRequest);
-    assert!(
-        again
-            .send()
-            .await
-            .unwrap_err()
-            .into_service_error()
-            .is_resource_in_use_exception()
-    );
+    assert!(again.send().await.unwrap_err().into_service_error().is_resource_in_use_exception());
 }
 
 #[tokio::test]
 async fn an_operation_that_the_engine_lacks_is_unknown() {
-    let error = Engine::in_memory()
-        .client()
-        .list_backups()
-        .send()
-        .await
-        .unwrap_err();
-    assert_eq!(
-        told(&error),
-        (400, "UnknownOperationException".to_owned(), String::new())
-    );
+    let error = Engine::in_memory().client().list_backups().send().await.unwrap_err();
+    assert_eq!(told(&error), (400, "UnknownOperationException".to_owned(), String::new()));
 }
 
 fn put_at_zero(id: &str) -> TransactWriteItem {
-    let put = Put::builder()
-        .table_name(TABLE)
-        .item("id", text(id))
-        .item("n", number(0));
+    let put = Put::builder().table_name(TABLE).item("id", text(id)).item("n", number(0));
     let put = put.condition_expression("attribute_not_exists(id)");
-    let put = put
-        .return_values_on_condition_check_failure(AllOld)
-        .build()
-        .unwrap();
+    let put = put.return_values_on_condition_check_failure(AllOld).build().unwrap();
     TransactWriteItem::builder().put(put).build()
 }
 
@@ -141,9 +91,7 @@ async fn a_cancelled_transaction_gives_a_reason_and_the_item_for_each_action() {
     add_one(&client).await.unwrap();
 
     let both = client.transact_write_items();
-    let both = both
-        .transact_items(put_at_zero("bob"))
-        .transact_items(put_at_zero("alice"));
+    let both = both.transact_items(put_at_zero("bob")).transact_items(put_at_zero("alice"));
     let error = both.send().await.unwrap_err().into_service_error();
 
     let aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
@@ -158,13 +106,7 @@ async fn a_cancelled_transaction_gives_a_reason_and_the_item_for_each_action() {
     assert_eq!((bob.code(), bob.item()), (Some("None"), None));
     assert_eq!(alice.code(), Some("ConditionalCheckFailed"));
     assert_eq!(alice.item().unwrap()["n"], number(1));
-    let bob = client
-        .get_item()
-        .table_name(TABLE)
-        .key("id", text("bob"))
-        .send()
-        .await
-        .unwrap();
+    let bob = client.get_item().table_name(TABLE).key("id", text("bob")).send().await.unwrap();
     assert_eq!(bob.item, None, "all or nothing");
 }
 
@@ -174,10 +116,7 @@ async fn a_transaction_with_a_client_token_is_applied_once() {
     let commit = |step: i64| {
         let update = Update::builder().table_name(TABLE).key("id", text("alice"));
         let update = update.update_expression("ADD n :step");
-        let update = update
-            .expression_attribute_values(":step", number(step))
-            .build()
-            .unwrap();
+        let update = update.expression_attribute_values(":step", number(step)).build().unwrap();
         client
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(update).build())
@@ -204,23 +143,12 @@ async fn refusals(client: &Client) -> Vec<(&'static str, (u16, String, String))>
     let put = || client.put_item().table_name(TABLE);
     let alice = || put().item("id", text("alice"));
     let get = || client.get_item().table_name(TABLE);
-    let update = || {
-        client
-            .update_item()
-            .table_name(TABLE)
-            .key("id", text("alice"))
-    };
+    let update = || client.update_item().table_name(TABLE).key("id", text("alice"));
     let transact = |item: Put| {
         let item = TransactWriteItem::builder().put(item).build();
         client.transact_write_items().transact_items(item)
     };
-    let transacted = |value| {
-        Put::builder()
-            .table_name(TABLE)
-            .item("id", text("a"))
-            .item("v", value)
-            .build()
-    };
+    let transacted = |value| Put::builder().table_name(TABLE).item("id", text("a")).item("v", value).build();
     let null = || AttributeValue::Null(false);
     let no_number = || AttributeValue::N("twelve".to_owned());
     let long_number = || AttributeValue::N("1234567890123456789012345678901234567890".to_owned());
@@ -280,14 +208,8 @@ async fn refusals_are_worded_as_by_the_served_emulator() {
     }
     for (what, (status, exception, message)) in &embedded {
         assert_eq!(*status, 400, "{what}");
-        assert!(
-            !exception.is_empty() && !message.is_empty(),
-            "{what}: {exception} {message}"
-        );
+        assert!(!exception.is_empty() && !message.is_empty(), "{what}: {exception} {message}");
         let marked = ["VALIDATION", "SERIALIZATION", " at line "];
-        assert!(
-            !marked.iter().any(|mark| message.contains(mark)),
-            "{what}: {message}"
-        );
+        assert!(!marked.iter().any(|mark| message.contains(mark)), "{what}: {message}");
     }
 }

@@ -20,12 +20,7 @@ async fn clones_and_clients_share_one_database() {
 #[tokio::test]
 async fn engines_in_memory_are_apart() {
     with_table(Engine::in_memory().client()).await;
-    let tables = Engine::in_memory()
-        .client()
-        .list_tables()
-        .send()
-        .await
-        .unwrap();
+    let tables = Engine::in_memory().client().list_tables().send().await.unwrap();
     assert!(tables.table_names().is_empty());
 }
 
@@ -47,21 +42,14 @@ async fn a_file_survives_a_restart() {
 #[tokio::test]
 async fn a_file_survives_a_crash() {
     let folder = TempDir::new().unwrap();
-    let client = with_table(
-        Engine::on_disk(folder.path().join("a.db"))
-            .unwrap()
-            .client(),
-    )
-    .await;
+    let client = with_table(Engine::on_disk(folder.path().join("a.db")).unwrap().client()).await;
     add_one(&client).await.unwrap();
     // What a process that dies leaves behind.
     for end in ["", "-wal"] {
         let name = |name| folder.path().join(format!("{name}.db{end}"));
         std::fs::copy(name("a"), name("b")).unwrap();
     }
-    let crashed = Engine::on_disk(folder.path().join("b.db"))
-        .unwrap()
-        .client();
+    let crashed = Engine::on_disk(folder.path().join("b.db")).unwrap().client();
     assert_eq!(count(&crashed).await, 1);
 }
 
@@ -83,10 +71,7 @@ fn a_file_that_cannot_be_opened_is_named_with_the_cause() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("missing").join("accounts.db");
     let error = Engine::on_disk(&path).unwrap_err();
-    assert!(
-        error.to_string().contains(path.to_str().unwrap()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     let cause = error.source().expect("a cause").to_string();
     assert!(cause.contains("unable to open database file"), "{cause}");
 }

@@ -7,8 +7,7 @@ mod wrappers;
 use aws_sdk_dynamodb::{
     Client,
     types::{
-        AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
-        ScalarAttributeType,
+        AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     },
 };
 
@@ -25,9 +24,7 @@ fn number(value: i64) -> AttributeValue {
 /// Makes a table with the partition key `id`.
 async fn with_table(client: Client) -> Client {
     let id = AttributeDefinition::builder().attribute_name("id");
-    let key = KeySchemaElement::builder()
-        .attribute_name("id")
-        .key_type(KeyType::Hash);
+    let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
     client
         .create_table()
         .table_name(TABLE)
@@ -55,12 +52,7 @@ async fn add_one(client: &Client) -> Result<(), aws_sdk_dynamodb::Error> {
 
 /// Reads `n` of the item `alice`, or 0.
 async fn count(client: &Client) -> i64 {
-    let get = client
-        .get_item()
-        .table_name(TABLE)
-        .key("id", text("alice"))
-        .consistent_read(true);
+    let get = client.get_item().table_name(TABLE).key("id", text("alice")).consistent_read(true);
     let item = get.send().await.unwrap().item.unwrap_or_default();
-    item.get("n")
-        .map_or(0, |n| n.as_n().unwrap().parse().unwrap())
+    item.get("n").map_or(0, |n| n.as_n().unwrap().parse().unwrap())
 }

@@ -48,11 +48,7 @@ async fn what_is_lost_on_the_way_there_never_reaches_the_store() {
         let n = count(&client).await;
         add_one(&client).await.unwrap();
         assert!(faults.is_over());
-        assert_eq!(
-            recording.count("UpdateItem"),
-            before + 1,
-            "only the second attempt"
-        );
+        assert_eq!(recording.count("UpdateItem"), before + 1, "only the second attempt");
         assert_eq!(count(&client).await, n + 1);
     }
 }
@@ -67,16 +63,8 @@ async fn what_is_lost_on_the_way_back_was_applied() {
         let n = count(&client).await;
         add_one(&client).await.unwrap();
         assert!(faults.is_over());
-        assert_eq!(
-            recording.count("UpdateItem"),
-            before + 2,
-            "{lost:?}: the SDK sends it again"
-        );
-        assert_eq!(
-            count(&client).await,
-            n + 2,
-            "{lost:?}: without a condition, it counts twice"
-        );
+        assert_eq!(recording.count("UpdateItem"), before + 2, "{lost:?}: the SDK sends it again");
+        assert_eq!(count(&client).await, n + 2, "{lost:?}: without a condition, it counts twice");
     }
 }
 
@@ -87,20 +75,14 @@ async fn the_sdk_tells_a_broken_reply_from_a_truncated_one() {
     let (client, faults, recording) = scripted().await;
     faults.script("PutItem", [const { Fault::BrokenOff }; 3]);
     faults.script("PutItem", [Fault::Truncated]);
-    let put = client
-        .put_item()
-        .table_name(TABLE)
-        .item("id", text("alice"));
+    let put = client.put_item().table_name(TABLE).item("id", text("alice"));
 
     let broken = put.clone().send().await.unwrap_err();
     assert!(matches!(broken, SdkError::ResponseError(_)), "{broken:?}");
     assert_eq!(recording.take().len(), 3);
 
     let truncated = put.send().await.unwrap_err();
-    assert!(
-        matches!(truncated, SdkError::ServiceError(_)),
-        "{truncated:?}"
-    );
+    assert!(matches!(truncated, SdkError::ServiceError(_)), "{truncated:?}");
     assert!(truncated.raw_response().unwrap().status().is_success());
     assert_eq!(recording.take().len(), 1);
 }
@@ -119,9 +101,7 @@ async fn a_hanging_reply_ends_with_the_attempts_timeout() {
     assert_eq!(count(&client).await, 1, "applied");
 
     faults.script("UpdateItem", [Fault::Hang]);
-    timeout(Duration::from_hours(1), add_one(&client))
-        .await
-        .expect_err("waits for ever");
+    timeout(Duration::from_hours(1), add_one(&client)).await.expect_err("waits for ever");
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,17 +124,11 @@ async fn a_scripted_exception_is_the_sdks_own() {
     let throttled = || Fault::Instead(Reply::new(400, "ThrottlingException"));
 
     faults.script("PutItem", [conflict()]);
-    let put = client
-        .put_item()
-        .table_name(TABLE)
-        .item("id", text("alice"));
+    let put = client.put_item().table_name(TABLE).item("id", text("alice"));
     let error = put.clone().send().await.unwrap_err().into_service_error();
     assert!(error.is_transaction_conflict_exception());
 
-    faults.script(
-        "PutItem",
-        [throttled(), throttled(), throttled(), throttled()],
-    );
+    faults.script("PutItem", [throttled(), throttled(), throttled(), throttled()]);
     let error = put.send().await.unwrap_err();
     assert_eq!(error.code(), Some("ThrottlingException"));
     assert_eq!(recording.count("PutItem"), 0);
@@ -176,25 +150,14 @@ async fn a_script_strikes_in_order_and_only_what_it_names() {
 
 #[tokio::test]
 async fn a_scripted_refusal_looks_like_a_real_one() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let real = Store::at(&format!("http://127.0.0.1:{port}"));
     let (scripted, faults, _) = scripted().await;
     faults.script("ListTables", [Fault::ConnectionRefused]);
 
     for client in [real.client(), scripted] {
-        let config = client
-            .config()
-            .to_builder()
-            .retry_config(RetryConfig::disabled());
-        let refused = Client::from_conf(config.build())
-            .list_tables()
-            .send()
-            .await
-            .unwrap_err();
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled());
+        let refused = Client::from_conf(config.build()).list_tables().send().await.unwrap_err();
         let SdkError::DispatchFailure(failure) = &refused else {
             panic!("{refused:?}");
         };

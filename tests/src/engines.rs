@@ -7,9 +7,7 @@ use std::{env, net, thread};
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{
-        self, BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents, SharedHttpClient,
-    },
+    config::{self, BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents, SharedHttpClient},
 };
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use dynalock::embedded::Engine;
@@ -48,10 +46,7 @@ impl Store {
     #[must_use]
     pub fn memory() -> Self {
         let engine = Engine::in_memory();
-        Self {
-            config: engine.config(),
-            http_client: engine.http_client(),
-        }
+        Self { config: engine.config(), http_client: engine.http_client() }
     }
 
     /// The embedded engine, in a file of a folder that is removed afterwards.
@@ -64,14 +59,8 @@ impl Store {
         let folder = TempDir::new().expect("a folder for the database");
         let engine = Engine::on_disk(folder.path().join("dynalock.db")).expect("a new database");
         let inner = engine.http_client();
-        let http_client = SharedHttpClient::new(InFolder {
-            inner,
-            _folder: folder,
-        });
-        Self {
-            config: engine.config(),
-            http_client,
-        }
+        let http_client = SharedHttpClient::new(InFolder { inner, _folder: folder });
+        Self { config: engine.config(), http_client }
     }
 
     /// The same emulator behind a socket: its own HTTP server, which checks and words requests by code of its own.
@@ -84,15 +73,11 @@ impl Store {
     #[must_use]
     pub fn tcp() -> Self {
         let listener = net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener
-            .set_nonblocking(true)
-            .expect("a listener for tokio");
+        listener.set_nonblocking(true).expect("a listener for tokio");
         let address = listener.local_addr().expect("the port");
         // On a thread of its own: a test's runtime ends with the test, and its clock may stand still.
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime for the server").block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("the listener");
                 let database = dynoxide::Database::memory().expect("an empty database");
@@ -110,10 +95,7 @@ impl Store {
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("tests", "tests", None, None, "tests"))
             .endpoint_url(url);
-        Self {
-            config,
-            http_client: aws_smithy_http_client::Builder::new().build_http(),
-        }
+        Self { config, http_client: aws_smithy_http_client::Builder::new().build_http() }
     }
 
     /// Returns the configuration of an SDK client, to add to.
@@ -142,12 +124,7 @@ impl Store {
 /// If it doesn't answer.
 pub async fn client() -> Client {
     let client = Store::chosen().client();
-    client
-        .list_tables()
-        .limit(1)
-        .send()
-        .await
-        .expect("the chosen store answers");
+    client.list_tables().limit(1).send().await.expect("the chosen store answers");
     client
 }
 

@@ -62,11 +62,7 @@ impl Reply {
     #[must_use]
     pub fn new(status: u16, exception: &str) -> Self {
         let message = format!("{exception}, by script");
-        Self {
-            status,
-            exception: exception.to_owned(),
-            message,
-        }
+        Self { status, exception: exception.to_owned(), message }
     }
 
     /// The reply of a server that broke down.
@@ -108,29 +104,19 @@ impl Faults {
     #[must_use]
     pub fn new(inner: impl HttpClient + 'static) -> Self {
         let inner = SharedHttpClient::new(inner);
-        Self {
-            inner,
-            script: Script::default(),
-        }
+        Self { inner, script: Script::default() }
     }
 
     /// Adds what happens to the next requests of `operation`, one fault for each.
     pub fn script(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
         let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
-        script.extend(
-            faults
-                .into_iter()
-                .map(|fault| (operation.to_owned(), fault)),
-        );
+        script.extend(faults.into_iter().map(|fault| (operation.to_owned(), fault)));
     }
 
     /// Returns whether every fault of the script has struck.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.script
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }
 
@@ -157,8 +143,7 @@ impl Faulty {
     fn next_fault(&self, operation: &str) -> Fault {
         let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
         let next = script.iter().position(|(struck, _)| struck == operation);
-        next.and_then(|next| script.remove(next))
-            .map_or(Fault::Pass, |(_, fault)| fault)
+        next.and_then(|next| script.remove(next)).map_or(Fault::Pass, |(_, fault)| fault)
     }
 }
 
@@ -212,9 +197,7 @@ fn broken(kind: io::ErrorKind) -> ConnectorError {
 
 async fn half_of(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     let whole = ByteStream::new(response.take_body()).collect().await;
-    let whole = whole
-        .map_err(|error| ConnectorError::io(error.into()))?
-        .to_vec();
+    let whole = whole.map_err(|error| ConnectorError::io(error.into()))?.to_vec();
     *response.body_mut() = SdkBody::from(&whole[..whole.len() / 2]);
     Ok(response)
 }
@@ -222,9 +205,6 @@ async fn half_of(mut response: HttpResponse) -> Result<HttpResponse, ConnectorEr
 fn response(reply: &Reply) -> Result<HttpResponse, ConnectorError> {
     let exception = format!("com.amazonaws.dynamodb.v20120810#{}", reply.exception);
     let body = json!({ "__type": exception, "message": reply.message }).to_string();
-    let status = reply
-        .status
-        .try_into()
-        .map_err(|error| ConnectorError::user(Box::new(error)))?;
+    let status = reply.status.try_into().map_err(|error| ConnectorError::user(Box::new(error)))?;
     Ok(HttpResponse::new(status, SdkBody::from(body)))
 }

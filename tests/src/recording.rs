@@ -44,19 +44,13 @@ impl Recording {
     #[must_use]
     pub fn new(inner: impl HttpClient + 'static) -> Self {
         let inner = SharedHttpClient::new(inner);
-        Self {
-            inner,
-            sent: Arc::default(),
-        }
+        Self { inner, sent: Arc::default() }
     }
 
     /// Returns all requests so far, in the order in which they were sent.
     #[must_use]
     pub fn sent(&self) -> Vec<Sent> {
-        self.sent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns all requests since the last call of `take`, so that a test can leave its preparations out.
@@ -74,10 +68,7 @@ impl Recording {
     /// Returns how often `operation` was sent.
     #[must_use]
     pub fn count(&self, operation: &str) -> usize {
-        self.sent()
-            .iter()
-            .filter(|sent| sent.operation == operation)
-            .count()
+        self.sent().iter().filter(|sent| sent.operation == operation).count()
     }
 }
 
@@ -107,10 +98,7 @@ impl HttpConnector for Recorder {
             operation: operation(&request).to_owned(),
             body: serde_json::from_slice(body).unwrap_or_default(),
         };
-        self.sent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(sent);
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
         self.inner.call(request)
     }
 }
@@ -118,7 +106,5 @@ impl HttpConnector for Recorder {
 /// Returns the operation that `request` calls, or `""`.
 pub(crate) fn operation(request: &HttpRequest) -> &str {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
-    target
-        .rsplit_once('.')
-        .map_or("", |(_service, operation)| operation)
+    target.rsplit_once('.').map_or("", |(_service, operation)| operation)
 }
