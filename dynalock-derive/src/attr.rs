@@ -6,8 +6,8 @@ use syn::{Attribute, Lit, LitInt, LitStr, Meta, Path};
 
 use crate::ctxt::Ctxt;
 use crate::symbol::{
-    CLOCK, CRATE, DYNALOCK, FIELD_WORDS, PARTITION_KEY, SORT_KEY, STAMPS, START, STEP,
-    STRUCT_WORDS, VERSION, did_you_mean,
+    CLOCK, CRATE, DYNALOCK, FIELD_WORDS, PARTITION_KEY, SORT_KEY, STAMPS, START, STEP, STRUCT_WORDS, VERSION,
+    did_you_mean,
 };
 
 const DEFAULT_STAMPS: u8 = 4;
@@ -40,12 +40,7 @@ impl StructAttrs {
         let mut read = Self::default();
         for word in dynalock_words(cx, attrs, Place::Struct, &mut read.misread) {
             if word.name == STAMPS {
-                once(
-                    cx,
-                    STAMPS,
-                    &mut read.stamps,
-                    word.setting(stamps(cx, &word)),
-                );
+                once(cx, STAMPS, &mut read.stamps, word.setting(stamps(cx, &word)));
             } else if word.name == CRATE {
                 once(cx, CRATE, &mut read.krate, word.setting(path(cx, &word)));
             }
@@ -55,10 +50,7 @@ impl StructAttrs {
 
     /// How many write stamps an item keeps.
     pub(crate) fn stamps(&self) -> u8 {
-        self.stamps
-            .as_ref()
-            .and_then(|stamps| stamps.value)
-            .unwrap_or(DEFAULT_STAMPS)
+        self.stamps.as_ref().and_then(|stamps| stamps.value).unwrap_or(DEFAULT_STAMPS)
     }
 
     /// The path of the crate `dynalock`.
@@ -84,26 +76,11 @@ impl FieldAttrs {
         let mut read = Self::default();
         for word in dynalock_words(cx, attrs, Place::Field, &mut read.misread) {
             if word.name == PARTITION_KEY {
-                once(
-                    cx,
-                    PARTITION_KEY,
-                    &mut read.partition_key,
-                    word.setting(nothing(cx, &word)),
-                );
+                once(cx, PARTITION_KEY, &mut read.partition_key, word.setting(nothing(cx, &word)));
             } else if word.name == SORT_KEY {
-                once(
-                    cx,
-                    SORT_KEY,
-                    &mut read.sort_key,
-                    word.setting(nothing(cx, &word)),
-                );
+                once(cx, SORT_KEY, &mut read.sort_key, word.setting(nothing(cx, &word)));
             } else if word.name == VERSION {
-                once(
-                    cx,
-                    VERSION,
-                    &mut read.version,
-                    word.setting(nothing(cx, &word)),
-                );
+                once(cx, VERSION, &mut read.version, word.setting(nothing(cx, &word)));
             } else if word.name == START {
                 once(cx, START, &mut read.start, word.setting(start(cx, &word)));
             } else if word.name == STEP {
@@ -115,10 +92,7 @@ impl FieldAttrs {
 
     /// The key's word, if the field is part of the key.
     pub(crate) fn key(&self) -> Option<&Ident> {
-        self.partition_key
-            .as_ref()
-            .or(self.sort_key.as_ref())
-            .map(|key| &key.word)
+        self.partition_key.as_ref().or(self.sort_key.as_ref()).map(|key| &key.word)
     }
 }
 
@@ -168,20 +142,11 @@ impl Place {
 }
 
 /// The words of all `#[dynalock(..)]` that belong at this place; the others are reported.
-fn dynalock_words(
-    cx: &Ctxt,
-    attrs: &[Attribute],
-    place: Place,
-    misread: &mut Misread,
-) -> Vec<Word> {
+fn dynalock_words(cx: &Ctxt, attrs: &[Attribute], place: Place, misread: &mut Misread) -> Vec<Word> {
     let mut known = Vec::new();
     for attr in attrs.iter().filter(|attr| attr.path().is_ident(DYNALOCK)) {
         let Meta::List(list) = &attr.meta else {
-            cx.error(
-                &attr.meta,
-                "`dynalock` needs words in parentheses",
-                place.choice(),
-            );
+            cx.error(&attr.meta, "`dynalock` needs words in parentheses", place.choice());
             misread.unclear = true;
             continue;
         };
@@ -203,27 +168,15 @@ fn dynalock_words(
 
 /// Reports a word that doesn't belong at this place, and returns what it was probably meant to be.
 fn report_word(cx: &Ctxt, word: &Ident, place: Place) -> Option<&'static str> {
-    if let Some(misplaced) = STRUCT_WORDS
-        .iter()
-        .chain(FIELD_WORDS)
-        .find(|known| word == known)
-    {
+    if let Some(misplaced) = STRUCT_WORDS.iter().chain(FIELD_WORDS).find(|known| word == known) {
         match place {
             Place::Field => {
                 let what = format!("`{misplaced}` describes the whole item, not one field");
-                cx.error(
-                    word,
-                    what,
-                    format!("move `#[dynalock({misplaced} = ..)]` above the struct"),
-                );
+                cx.error(word, what, format!("move `#[dynalock({misplaced} = ..)]` above the struct"));
             }
             Place::Struct => {
                 let what = format!("`{misplaced}` describes one field, not the whole item");
-                cx.error(
-                    word,
-                    what,
-                    format!("move `#[dynalock({misplaced})]` above that field"),
-                );
+                cx.error(word, what, format!("move `#[dynalock({misplaced})]` above that field"));
             }
         }
         return Some(misplaced);
@@ -231,11 +184,7 @@ fn report_word(cx: &Ctxt, word: &Ident, place: Place) -> Option<&'static str> {
     let meant = did_you_mean(&word.to_string(), place.words());
     let what = format!("unknown dynalock attribute `{word}`");
     match meant {
-        Some(meant) => cx.error(
-            word,
-            what,
-            format!("did you mean `{meant}`? {}", place.choice()),
-        ),
+        Some(meant) => cx.error(word, what, format!("did you mean `{meant}`? {}", place.choice())),
         None => cx.error(word, what, place.choice()),
     }
     meant
@@ -258,9 +207,7 @@ fn nothing(cx: &Ctxt, word: &Word) -> Option<()> {
         "write `#[dynalock(version)]`; the first number and the step go beside it, as in `version, start = 10, step = 2`"
             .to_owned()
     } else {
-        format!(
-            "write `#[dynalock({name})]`; the attribute's name follows `#[serde(rename = \"..\")]`"
-        )
+        format!("write `#[dynalock({name})]`; the attribute's name follows `#[serde(rename = \"..\")]`")
     };
     cx.error(word, format!("`{name}` takes no value"), help);
     None
@@ -271,24 +218,14 @@ fn start(cx: &Ctxt, word: &Word) -> Option<Start> {
     match word.literal() {
         Some(Lit::Str(text)) if text.value() == CLOCK => return Some(Start::Clock),
         Some(Lit::Str(text)) if did_you_mean(&text.value(), &[CLOCK]).is_some() => {
-            cx.error(
-                text,
-                "`start` expects a number or \"clock\"",
-                "did you mean \"clock\"?",
-            );
+            cx.error(text, "`start` expects a number or \"clock\"", "did you mean \"clock\"?");
         }
         Some(Lit::Int(number)) => match plain_number(&number) {
-            Some(0) => cx.error(
-                number,
-                "`start` is 1 or more",
-                "version 0 means that an item was never stored",
-            ),
+            Some(0) => {
+                cx.error(word, "`start` is 1 or more", "version 0 means that an item was never stored")
+            }
             Some(first) => return Some(Start::At(first)),
-            None => cx.error(
-                number,
-                "`start` expects a whole number of at most 64 bits",
-                HELP,
-            ),
+            None => cx.error(word, "`start` expects a whole number of at most 64 bits", HELP),
         },
         _ => cx.error(word, "`start` expects a number or \"clock\"", HELP),
     }
@@ -299,17 +236,9 @@ fn step(cx: &Ctxt, word: &Word) -> Option<u64> {
     const HELP: &str = "write `step = 2`";
     match word.literal() {
         Some(Lit::Int(number)) => match plain_number(&number) {
-            Some(0) => cx.error(
-                number,
-                "`step` is 1 or more",
-                "every write must raise the version",
-            ),
+            Some(0) => cx.error(word, "`step` is 1 or more", "every write must raise the version"),
             Some(step) => return Some(step),
-            None => cx.error(
-                number,
-                "`step` expects a whole number of at most 64 bits",
-                HELP,
-            ),
+            None => cx.error(word, "`step` expects a whole number of at most 64 bits", HELP),
         },
         _ => cx.error(word, "`step` expects a number", HELP),
     }
@@ -323,18 +252,10 @@ fn stamps(cx: &Ctxt, word: &Word) -> Option<u8> {
             let stamps = plain_number(&number).and_then(|stamps| u8::try_from(stamps).ok());
             match stamps.filter(|stamps| *stamps <= MAX_STAMPS) {
                 Some(stamps) => return Some(stamps),
-                None => cx.error(
-                    number,
-                    format!("`stamps` goes from 0 to {MAX_STAMPS}"),
-                    HELP,
-                ),
+                None => cx.error(number, format!("`stamps` goes from 0 to {MAX_STAMPS}"), HELP),
             }
         }
-        _ => cx.error(
-            word,
-            format!("`stamps` expects a number from 0 to {MAX_STAMPS}"),
-            HELP,
-        ),
+        _ => cx.error(word, format!("`stamps` expects a number from 0 to {MAX_STAMPS}"), HELP),
     }
     None
 }
@@ -354,11 +275,7 @@ fn path(cx: &Ctxt, word: &Word) -> Option<Path> {
 }
 
 fn plain_number(number: &LitInt) -> Option<u64> {
-    if number.suffix().is_empty() {
-        number.base10_parse().ok()
-    } else {
-        None
-    }
+    if number.suffix().is_empty() { number.base10_parse().ok() } else { None }
 }
 
 /// One entry of an attribute's list.
@@ -400,14 +317,8 @@ impl Word {
     }
 
     fn setting<T>(&self, value: Option<T>) -> Setting<T> {
-        let at = self
-            .literal()
-            .map_or_else(|| self.name.span(), |literal| literal.span());
-        Setting {
-            word: self.name.clone(),
-            value,
-            at,
-        }
+        let at = self.literal().map_or_else(|| self.name.span(), |literal| literal.span());
+        Setting { word: self.name.clone(), value, at }
     }
 }
 
@@ -449,9 +360,7 @@ fn piece(tokens: Vec<TokenTree>) -> Option<Piece> {
         Some(TokenTree::Punct(punct)) if punct.as_char() == '=' => {
             Value::Is(tokens[2..].iter().cloned().collect())
         }
-        Some(TokenTree::Group(group))
-            if tokens.len() == 2 && group.delimiter() == Delimiter::Parenthesis =>
-        {
+        Some(TokenTree::Group(group)) if tokens.len() == 2 && group.delimiter() == Delimiter::Parenthesis => {
             Value::List(group.stream())
         }
         Some(_) => Value::Other(rest()),

@@ -36,10 +36,7 @@ pub(crate) fn where_clause(
     version: &Type,
     start: Option<Start>,
 ) -> TokenStream {
-    let own = generics
-        .where_clause
-        .as_ref()
-        .map(|clause| &clause.predicates);
+    let own = generics.where_clause.as_ref().map(|clause| &clause.predicates);
     if generics.params.is_empty() {
         return generics.where_clause.to_token_stream();
     }

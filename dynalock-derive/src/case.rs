@@ -64,13 +64,7 @@ mod tests {
 
     /// The fields that serde's own tests use, in the order of `RULES`.
     const FIELDS: &[(&str, [&str; 8])] = &[
-        (
-            "outcome",
-            [
-                "outcome", "OUTCOME", "Outcome", "outcome", "outcome", "OUTCOME", "outcome",
-                "OUTCOME",
-            ],
-        ),
+        ("outcome", ["outcome", "OUTCOME", "Outcome", "outcome", "outcome", "OUTCOME", "outcome", "OUTCOME"]),
         (
             "very_tasty",
             [
@@ -85,10 +79,7 @@ mod tests {
             ],
         ),
         ("a", ["a", "A", "A", "a", "a", "A", "a", "A"]),
-        (
-            "z42",
-            ["z42", "Z42", "Z42", "z42", "z42", "Z42", "z42", "Z42"],
-        ),
+        ("z42", ["z42", "Z42", "Z42", "z42", "z42", "Z42", "z42", "Z42"]),
         (
             "_stale__at_",
             [
@@ -102,13 +93,7 @@ mod tests {
                 "-STALE--AT-",
             ],
         ),
-        (
-            "ownerID",
-            [
-                "ownerID", "OWNERID", "OwnerID", "ownerID", "ownerID", "OWNERID", "ownerID",
-                "OWNERID",
-            ],
-        ),
+        ("ownerID", ["ownerID", "OWNERID", "OwnerID", "ownerID", "ownerID", "OWNERID", "ownerID", "OWNERID"]),
     ];
 
     const RULES: [&str; 8] = [

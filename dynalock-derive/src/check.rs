@@ -1,6 +1,7 @@
 //! The rules that a versioned struct keeps, one function each.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Display;
 
 use proc_macro2::TokenStream;
@@ -11,7 +12,7 @@ use crate::attr::Setting;
 use crate::ctxt::Ctxt;
 use crate::model::{Field, Model, spelled, visible};
 use crate::symbol::{
-    DESERIALIZE_WITH, FLATTEN, PARTITION_KEY, SERIALIZE_WITH, SORT_KEY, START, STEP, VERSION, WITH,
+    ALIAS, DESERIALIZE_WITH, FLATTEN, PARTITION_KEY, SERIALIZE_WITH, SORT_KEY, START, STEP, VERSION, WITH,
 };
 
 /// The fields that make a struct a versioned one.
@@ -24,18 +25,9 @@ pub(crate) struct Roles<'m> {
 impl<'m> Roles<'m> {
     pub(crate) fn of(model: &'m Model<'m>) -> Self {
         Self {
-            partition_key: model
-                .fields
-                .iter()
-                .find(|field| field.attrs.partition_key.is_some()),
-            sort_key: model
-                .fields
-                .iter()
-                .find(|field| field.attrs.sort_key.is_some()),
-            version: model
-                .fields
-                .iter()
-                .find(|field| field.attrs.version.is_some()),
+            partition_key: model.fields.iter().find(|field| field.attrs.partition_key.is_some()),
+            sort_key: model.fields.iter().find(|field| field.attrs.sort_key.is_some()),
+            version: model.fields.iter().find(|field| field.attrs.version.is_some()),
         }
     }
 
@@ -53,9 +45,7 @@ pub(crate) fn check(cx: &Ctxt, model: &Model<'_>) {
     let roles = Roles::of(model);
     check_struct_owns_its_data(cx, model);
     check_serde_leaves_an_item(cx, model);
-    check_word_stands_once(cx, model, PARTITION_KEY, |field| {
-        field.attrs.partition_key.as_ref()
-    });
+    check_word_stands_once(cx, model, PARTITION_KEY, |field| field.attrs.partition_key.as_ref());
     check_word_stands_once(cx, model, SORT_KEY, |field| field.attrs.sort_key.as_ref());
     check_word_stands_once(cx, model, VERSION, |field| field.attrs.version.as_ref());
     check_there_is_a_partition_key(cx, model, &roles);
@@ -79,14 +69,9 @@ fn check_struct_owns_its_data(cx: &Ctxt, model: &Model<'_>) {
 
 fn check_serde_leaves_an_item(cx: &Ctxt, model: &Model<'_>) {
     for word in &model.serde.no_item {
-        let help = format!(
-            "remove `{word}`: the fields of a versioned struct are the attributes of its item"
-        );
-        cx.error(
-            word,
-            format!("`#[serde({word})]` leaves no item to version"),
-            help,
-        );
+        let help =
+            format!("remove `{word}`: the fields of a versioned struct are the attributes of its item");
+        cx.error(word, format!("`#[serde({word})]` leaves no item to version"), help);
     }
 }
 
@@ -107,19 +92,13 @@ fn check_word_stands_once<'m>(
 fn check_there_is_a_partition_key(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
     if roles.partition_key.is_none() && !may_be_misread(model, PARTITION_KEY) {
         let what = format!("`{}` has no partition key", model.ident);
-        cx.error(
-            model.ident,
-            what,
-            "mark the identifying field with `#[dynalock(partition_key)]`",
-        );
+        cx.error(model.ident, what, "mark the identifying field with `#[dynalock(partition_key)]`");
     }
 }
 
 fn check_there_is_a_version(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
-    let beside_nothing = model
-        .fields
-        .iter()
-        .any(|field| field.attrs.start.is_some() || field.attrs.step.is_some());
+    let beside_nothing =
+        model.fields.iter().any(|field| field.attrs.start.is_some() || field.attrs.step.is_some());
     if roles.version.is_some() || beside_nothing || may_be_misread(model, VERSION) {
         return;
     }
@@ -133,22 +112,15 @@ fn check_there_is_a_version(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
 }
 
 fn may_be_misread(model: &Model<'_>, role: &str) -> bool {
-    model.attrs.misread.may_mean(role)
-        || model
-            .fields
-            .iter()
-            .any(|field| field.attrs.misread.may_mean(role))
+    model.attrs.misread.may_mean(role) || model.fields.iter().any(|field| field.attrs.misread.may_mean(role))
 }
 
 fn check_key_is_not_version(cx: &Ctxt, model: &Model<'_>) {
     for field in &model.fields {
         if let (Some(_), Some(version)) = (field.attrs.key(), &field.attrs.version) {
-            let what = "a key field cannot be the version: every write raises the version and keys never change";
-            cx.error(
-                &version.word,
-                what,
-                "mark another field, such as `#[dynalock(version)] version: u64`",
-            );
+            let what =
+                "a key field cannot be the version: every write raises the version and keys never change";
+            cx.error(&version.word, what, "mark another field, such as `#[dynalock(version)] version: u64`");
         }
     }
 }
@@ -157,21 +129,13 @@ fn check_key_is_not_both(cx: &Ctxt, model: &Model<'_>) {
     for field in &model.fields {
         if let (Some(_), Some(sort_key)) = (&field.attrs.partition_key, &field.attrs.sort_key) {
             let help = "remove one of the two; a key may consist of a partition key alone";
-            cx.error(
-                &sort_key.word,
-                "one field cannot be both `partition_key` and `sort_key`",
-                help,
-            );
+            cx.error(&sort_key.word, "one field cannot be both `partition_key` and `sort_key`", help);
         }
     }
 }
 
 fn check_start_and_step_stand_beside_version(cx: &Ctxt, model: &Model<'_>) {
-    for field in model
-        .fields
-        .iter()
-        .filter(|field| field.attrs.version.is_none())
-    {
+    for field in model.fields.iter().filter(|field| field.attrs.version.is_none()) {
         if field.attrs.misread.may_mean(VERSION) {
             continue;
         }
@@ -186,13 +150,11 @@ fn check_start_and_step_stand_beside_version(cx: &Ctxt, model: &Model<'_>) {
 
 fn check_key_types(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
     for field in roles.keys() {
-        let stored_otherwise = field.serde.not_as_it_is.iter().any(|word| {
-            [WITH, SERIALIZE_WITH, DESERIALIZE_WITH, FLATTEN]
-                .iter()
-                .any(|known| word == known)
-        });
-        let borrowed =
-            matches!(field.ty, Type::Reference(_)) && model.generics.lifetimes().next().is_some();
+        let stored_otherwise =
+            field.serde.not_as_it_is.iter().any(|word| {
+                [WITH, SERIALIZE_WITH, DESERIALIZE_WITH, FLATTEN].iter().any(|known| word == known)
+            });
+        let borrowed = matches!(field.ty, Type::Reference(_)) && model.generics.lifetimes().next().is_some();
         if !stored_otherwise && !borrowed && !can_be_key(field.ty) {
             cx.error(field.ty, not_a_key(field.ty), key_help(field.ty));
         }
@@ -220,23 +182,17 @@ fn check_stored_as_it_is(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
     for field in roles.all() {
         let what = format!("`{}` must be stored in every item as it is", field.name());
         for word in &field.serde.not_as_it_is {
-            let help = if [WITH, SERIALIZE_WITH, DESERIALIZE_WITH]
-                .iter()
-                .any(|known| word == known)
-            {
-                format!(
-                    "remove `{word}` and use a type that serde stores as it should be, such as a newtype"
-                )
+            let help = if [WITH, SERIALIZE_WITH, DESERIALIZE_WITH].iter().any(|known| word == known) {
+                format!("remove `{word}` and use a type that serde stores as it should be, such as a newtype")
+            } else if word == ALIAS {
+                format!("remove `{word}`: a condition checks one name only")
             } else {
                 format!("remove `{word}`")
             };
             cx.error(word, &what, help);
         }
         if field.attribute != field.read_as {
-            let help = format!(
-                "let serde write and read one name, as in `rename = \"{}\"`",
-                field.attribute
-            );
+            let help = format!("let serde write and read one name, as in `rename = \"{}\"`", field.attribute);
             match (&field.serde.rename, &model.serde.rename_all) {
                 (Some(rename), _) => cx.error(rename, &what, help),
                 (None, Some(rename_all)) => {
@@ -252,47 +208,58 @@ fn check_stored_as_it_is(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
 }
 
 fn check_names_are_not_reserved(cx: &Ctxt, model: &Model<'_>) {
-    for (at, attribute, _) in attributes(model) {
-        if is_stamp(&attribute) {
-            let what = format!("the attribute name \"{attribute}\" is reserved for write stamps");
-            cx.error(at, what, "choose another name");
+    for used in attributes(model) {
+        if is_stamp(&used.name) {
+            let what = format!("the attribute name \"{}\" is reserved for write stamps", used.name);
+            cx.error(used.named_by, what, "choose another name");
         }
     }
 }
 
 fn check_names_are_not_shared(cx: &Ctxt, model: &Model<'_>) {
-    let mut first_uses: HashMap<String, (TokenStream, String)> = HashMap::new();
-    for (at, attribute, user) in attributes(model) {
-        if let Some((first_at, first_user)) = first_uses.get(&attribute) {
-            let what =
-                format!("{first_user} and {user} are both stored as attribute \"{attribute}\"");
-            cx.error(at, what, "rename one of them");
-            cx.also(first_at, "first used here");
-        } else {
-            first_uses.insert(attribute, (at, user));
+    let mut first_uses: HashMap<String, Attribute> = HashMap::new();
+    for used in attributes(model) {
+        match first_uses.entry(used.name.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(used);
+            }
+            Entry::Occupied(entry) => {
+                let first = entry.get();
+                let users = match &first.field {
+                    Some(field) => {
+                        format!("fields `{field}` and `{}`", used.field.unwrap_or_default())
+                    }
+                    None => format!("serde's `tag` and field `{}`", used.field.unwrap_or_default()),
+                };
+                let what = format!("{users} are both stored as attribute \"{}\"", used.name);
+                cx.error(used.named_by, what, "rename one of them");
+                cx.also(&first.named_by, "first used here");
+            }
         }
     }
 }
 
-/// Every attribute that serde writes by itself: what names it, its name, and whose it is.
-fn attributes(model: &Model<'_>) -> impl Iterator<Item = (TokenStream, String, String)> {
-    let tag = model.serde.tag.iter().map(|tag| {
-        (
-            tag.to_token_stream(),
-            tag.value(),
-            "serde's `tag`".to_owned(),
-        )
+/// An attribute that serde writes by itself.
+struct Attribute {
+    name: String,
+    /// What gives it its name.
+    named_by: TokenStream,
+    /// The field that is stored in it; none for serde's `tag`.
+    field: Option<String>,
+}
+
+/// The tag, if there is one, then the fields.
+fn attributes(model: &Model<'_>) -> impl Iterator<Item = Attribute> {
+    let tag = model.serde.tag.iter().map(|tag| Attribute {
+        name: tag.value(),
+        named_by: tag.to_token_stream(),
+        field: None,
     });
-    let fields = model
-        .fields
-        .iter()
-        .filter(|field| field.serde.is_attribute());
-    tag.chain(fields.map(|field| {
-        (
-            field.named_by(),
-            field.attribute.clone(),
-            format!("field `{}`", field.name()),
-        )
+    let fields = model.fields.iter().filter(|field| field.serde.is_attribute());
+    tag.chain(fields.map(|field| Attribute {
+        name: field.attribute.clone(),
+        named_by: field.named_by(),
+        field: Some(field.name()),
     }))
 }
 
@@ -300,12 +267,7 @@ fn attributes(model: &Model<'_>) -> impl Iterator<Item = (TokenStream, String, S
 fn is_stamp(attribute: &str) -> bool {
     attribute
         .strip_prefix("_stamp")
-        .and_then(|number| {
-            number
-                .parse::<u8>()
-                .ok()
-                .filter(|parsed| parsed.to_string() == number)
-        })
+        .and_then(|number| number.parse::<u8>().ok().filter(|parsed| parsed.to_string() == number))
         .is_some_and(|number| number < 32)
 }
 
@@ -322,15 +284,11 @@ enum Known {
 
 fn known(ty: &Type) -> Known {
     match ty {
-        Type::Path(TypePath {
-            qself: None, path, ..
-        }) => {
+        Type::Path(TypePath { qself: None, path, .. }) => {
             let Some(last) = path.segments.last() else {
                 return Known::Nothing;
             };
-            let is_std = ["std", "core", "alloc"]
-                .iter()
-                .any(|root| path.segments[0].ident == root);
+            let is_std = ["std", "core", "alloc"].iter().any(|root| path.segments[0].ident == root);
             let name = last.ident.to_string();
             match last.arguments {
                 PathArguments::None if path.segments.len() == 1 || is_std => Known::Plain(name),
@@ -352,23 +310,12 @@ fn known(ty: &Type) -> Known {
     }
 }
 
-const COLLECTIONS: &[&str] = &[
-    "Option",
-    "Vec",
-    "VecDeque",
-    "LinkedList",
-    "BinaryHeap",
-    "HashMap",
-    "BTreeMap",
-    "HashSet",
-    "BTreeSet",
-];
+const COLLECTIONS: &[&str] =
+    &["Option", "Vec", "VecDeque", "LinkedList", "BinaryHeap", "HashMap", "BTreeMap", "HashSet", "BTreeSet"];
 
 fn can_be_key(ty: &Type) -> bool {
     match known(ty) {
-        Known::Plain(name) => {
-            !["bool", "f32", "f64", "i128", "u128", "str"].contains(&name.as_str())
-        }
+        Known::Plain(name) => !["bool", "f32", "f64", "i128", "u128", "str"].contains(&name.as_str()),
         Known::Generic(name) => !COLLECTIONS.contains(&name.as_str()),
         Known::Built => false,
         Known::Nothing => true,
@@ -383,10 +330,7 @@ pub(crate) fn key_help(ty: &Type) -> &'static str {
     match ty {
         Type::Reference(_) => "use an owned type, such as `String`",
         Type::Path(TypePath { path, .. })
-            if path
-                .segments
-                .last()
-                .is_some_and(|last| is_bytes(&last.arguments)) =>
+            if path.segments.last().is_some_and(|last| is_bytes(&last.arguments)) =>
         {
             "expected a string, an integer or bytes; serde stores bytes as such for `serde_bytes::ByteBuf`"
         }
@@ -409,10 +353,8 @@ fn is_bytes(arguments: &PathArguments) -> bool {
 
 /// Whether the type can count versions, as far as its name tells.
 pub(crate) fn can_count(ty: &Type) -> bool {
-    const NOT: &[&str] = &[
-        "bool", "char", "f32", "f64", "i8", "i16", "i128", "isize", "str", "String", "u128",
-        "usize",
-    ];
+    const NOT: &[&str] =
+        &["bool", "char", "f32", "f64", "i8", "i16", "i128", "isize", "str", "String", "u128", "usize"];
     match known(ty) {
         Known::Plain(name) => !NOT.contains(&name.as_str()),
         Known::Generic(name) => !COLLECTIONS.contains(&name.as_str()),

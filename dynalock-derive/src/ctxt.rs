@@ -33,18 +33,13 @@ impl Ctxt {
 
     /// All mistakes as one error, or `None` if there are none.
     pub(crate) fn finish(self) -> Option<syn::Error> {
-        self.errors
-            .into_inner()
-            .into_iter()
-            .reduce(|mut all, error| {
-                all.combine(error);
-                all
-            })
+        self.errors.into_inner().into_iter().reduce(|mut all, error| {
+            all.combine(error);
+            all
+        })
     }
 
     fn push(&self, at: impl ToTokens, message: impl Display) {
-        self.errors
-            .borrow_mut()
-            .push(syn::Error::new_spanned(at, message));
+        self.errors.borrow_mut().push(syn::Error::new_spanned(at, message));
     }
 }

@@ -21,19 +21,11 @@ pub(crate) struct Checked<'m> {
 }
 
 pub(crate) fn expand(checked: Checked<'_>) -> TokenStream {
-    let Checked {
-        model,
-        partition_key,
-        sort_key,
-        version,
-    } = checked;
+    let Checked { model, partition_key, sort_key, version } = checked;
     let krate = model.attrs.krate();
     let private = quote!(#krate::__private);
     let ident = model.ident;
-    let keys: Vec<&Type> = std::iter::once(partition_key)
-        .chain(sort_key)
-        .map(|field| field.ty)
-        .collect();
+    let keys: Vec<&Type> = std::iter::once(partition_key).chain(sort_key).map(|field| field.ty).collect();
     let (impl_generics, type_generics, _) = model.generics.split_for_impl();
     let start = version.attrs.start.as_ref().and_then(|start| start.value);
     let bounds = where_clause(model.generics, &private, &keys, version.ty, start);
@@ -50,10 +42,10 @@ pub(crate) fn expand(checked: Checked<'_>) -> TokenStream {
             type Key = #key;
             type Version = #version_type;
             const SCHEMA: #private::Schema = #schema;
-            fn __version(&self) -> Self::Version {
-                self.#version_field
+            fn __version(&self) -> #version_type {
+                ::core::clone::Clone::clone(&self.#version_field)
             }
-            fn __set_version(&mut self, __version: Self::Version) {
+            fn __set_version(&mut self, __version: #version_type) {
                 self.#version_field = __version;
             }
         }
@@ -70,12 +62,7 @@ pub(crate) fn key_type(private: &TokenStream, keys: &[&Type]) -> TokenStream {
 }
 
 fn schema(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
-    let Checked {
-        model,
-        partition_key,
-        sort_key,
-        version,
-    } = checked;
+    let Checked { model, partition_key, sort_key, version } = checked;
     let name = model.ident.unraw().to_string();
     let partition_key = key_attribute(partition_key, private);
     let sort_key = sort_key.map_or_else(
@@ -86,11 +73,8 @@ fn schema(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
         },
     );
     let version_name = &version.attribute;
-    let attributes = model
-        .fields
-        .iter()
-        .filter(|field| field.serde.is_attribute())
-        .map(|field| &field.attribute);
+    let attributes =
+        model.fields.iter().filter(|field| field.serde.is_attribute()).map(|field| &field.attribute);
     let start = match version.attrs.start.as_ref().and_then(|start| start.value) {
         Some(Start::Clock) => quote!(#private::Start::Clock),
         Some(Start::At(first)) => {
@@ -99,12 +83,7 @@ fn schema(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
         }
         None => quote!(#private::Start::At(1)),
     };
-    let step = version
-        .attrs
-        .step
-        .as_ref()
-        .and_then(|step| step.value)
-        .unwrap_or(1);
+    let step = version.attrs.step.as_ref().and_then(|step| step.value).unwrap_or(1);
     let step = Literal::u64_unsuffixed(step);
     let stamps = Literal::u8_unsuffixed(model.attrs.stamps());
     quote! {
@@ -155,9 +134,9 @@ fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> Option<TokenS
 
 fn key_check(ty: &Type, private: &TokenStream) -> TokenStream {
     let message = format!("{}\nhelp: {}", not_a_key(ty), key_help(ty));
-    quote_spanned! {here(ty.span())=>
-        #private::check(!#private::KeyProbe::<#ty>::REFUSED, #message);
-    }
+    let at = here(ty.span());
+    let private = moved(private, at);
+    quote_spanned!(at=> #private::check(!#private::KeyProbe::<#ty>::REFUSED, #message);)
 }
 
 fn number_checks(version: &Field<'_>, private: &TokenStream) -> Vec<TokenStream> {
@@ -169,17 +148,17 @@ fn number_checks(version: &Field<'_>, private: &TokenStream) -> Vec<TokenStream>
             spelled(ty)
         );
         let number = Literal::u64_unsuffixed(number);
-        quote_spanned! {here(at)=>
-            #private::check(#number <= <#ty as #private::VersionNumber>::MAX, #message);
-        }
+        let at = here(at);
+        let private = moved(private, at);
+        quote_spanned!(at=> #private::check(#number <= <#ty as #private::VersionNumber>::MAX, #message);)
     };
     if let Some(start) = &version.attrs.start {
         match start.value {
             Some(Start::At(first)) => checks.push(fits("start", first, start.at)),
             Some(Start::Clock) => {
-                checks.push(quote_spanned! {here(ty.span())=>
-                    #private::clock_version::<#ty>();
-                });
+                let at = here(ty.span());
+                let private = moved(private, at);
+                checks.push(quote_spanned!(at=> #private::clock_version::<#ty>();));
             }
             None => {}
         }
@@ -195,4 +174,15 @@ fn number_checks(version: &Field<'_>, private: &TokenStream) -> Vec<TokenStream>
 /// A place in the user's code with the names of the macro's own, so that lints on written code leave it alone.
 fn here(span: Span) -> Span {
     Span::call_site().located_at(span)
+}
+
+/// The same path at another place, so that an error about what it names points there alone.
+fn moved(path: &TokenStream, at: Span) -> TokenStream {
+    let tokens = path.clone().into_iter();
+    tokens
+        .map(|mut token| {
+            token.set_span(at);
+            token
+        })
+        .collect()
 }

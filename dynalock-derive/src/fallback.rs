@@ -20,31 +20,19 @@ pub(crate) fn fallback(
     let ident = &input.ident;
     let name = ident.to_string();
     let (impl_generics, type_generics, _) = input.generics.split_for_impl();
-    let own = input
-        .generics
-        .where_clause
-        .iter()
-        .flat_map(|clause| &clause.predicates);
+    let own = input.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
 
     let roles = model.map(Roles::of);
-    let owned = |ty: &&Type| {
-        !mentions_parameter(ty, &input.generics) && input.generics.lifetimes().next().is_none()
-    };
-    let keys: Vec<&Type> = roles
-        .iter()
-        .flat_map(Roles::keys)
-        .map(|field| field.ty)
-        .collect();
+    let owned =
+        |ty: &&Type| !mentions_parameter(ty, &input.generics) && input.generics.lifetimes().next().is_none();
+    let keys: Vec<&Type> = roles.iter().flat_map(Roles::keys).map(|field| field.ty).collect();
     let key = if keys.is_empty() || !keys.iter().all(owned) {
         quote!(::std::string::String)
     } else {
         key_type(&private, &keys)
     };
-    let version = roles
-        .and_then(|roles| roles.version)
-        .map(|field| field.ty)
-        .filter(owned)
-        .filter(|ty| can_count(ty));
+    let version =
+        roles.and_then(|roles| roles.version).map(|field| field.ty).filter(owned).filter(|ty| can_count(ty));
     let version = version.map_or_else(|| quote!(::core::primitive::u64), |ty| quote!(#ty));
     quote! {
         #errors

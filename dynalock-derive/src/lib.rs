@@ -90,15 +90,6 @@ fn versioned(input: TokenStream) -> TokenStream {
 /// The fields that the impl is made of. Where one of them is missing, an error says so.
 fn checked<'m>(cx: &Ctxt, model: &'m Model<'m>) -> Option<Checked<'m>> {
     check::check(cx, model);
-    let Roles {
-        partition_key,
-        sort_key,
-        version,
-    } = Roles::of(model);
-    Some(Checked {
-        model,
-        partition_key: partition_key?,
-        sort_key,
-        version: version?,
-    })
+    let Roles { partition_key, sort_key, version } = Roles::of(model);
+    Some(Checked { model, partition_key: partition_key?, sort_key, version: version? })
 }

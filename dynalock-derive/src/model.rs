@@ -25,8 +25,7 @@ impl<'a> Model<'a> {
             Data::Struct(data) => match &data.fields {
                 Fields::Named(fields) => &fields.named,
                 Fields::Unnamed(_) | Fields::Unit => {
-                    let help =
-                        "the names of the fields become the names of the attributes in DynamoDB";
+                    let help = "the names of the fields become the names of the attributes in DynamoDB";
                     cx.error(&input.ident, "a versioned struct needs named fields", help);
                     return None;
                 }
@@ -41,23 +40,13 @@ impl<'a> Model<'a> {
             }
         };
         let serde = SerdeStruct::read(&input.attrs);
-        let fields = named
-            .iter()
-            .filter_map(|field| Field::read(cx, field, &serde))
-            .collect();
-        Some(Self {
-            ident: &input.ident,
-            generics: &input.generics,
-            attrs,
-            serde,
-            fields,
-        })
+        let fields = named.iter().filter_map(|field| Field::read(cx, field, &serde)).collect();
+        Some(Self { ident: &input.ident, generics: &input.generics, attrs, serde, fields })
     }
 }
 
 fn report_not_a_struct(cx: &Ctxt, keyword: impl ToTokens, kind: &str) {
-    let help =
-        format!("keep the {kind} as a field of a struct that also holds the key and the version");
+    let help = format!("keep the {kind} as a field of a struct that also holds the key and the version");
     cx.error(keyword, "only a struct can be versioned", help);
 }
 
@@ -80,14 +69,7 @@ impl<'a> Field<'a> {
         let serde = SerdeField::read(&field.attrs);
         let (attribute, read_as) = serde.names(&ident.unraw().to_string(), container);
         let attrs = FieldAttrs::read(cx, &field.attrs);
-        Some(Self {
-            ident,
-            ty: visible(&field.ty),
-            attrs,
-            serde,
-            attribute,
-            read_as,
-        })
+        Some(Self { ident, ty: visible(&field.ty), attrs, serde, attribute, read_as })
     }
 
     /// What gives the attribute its name: the text of a `rename`, or the field.

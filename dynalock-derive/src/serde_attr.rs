@@ -6,8 +6,8 @@ use syn::{Attribute, LitStr, Meta};
 use crate::attr::{Piece, Value, Word, split};
 use crate::case::Case;
 use crate::symbol::{
-    DESERIALIZE, FLATTEN, RENAME, RENAME_ALL, SERDE, SERDE_NO_ITEM, SERDE_NOT_AS_IT_IS, SERIALIZE,
-    SKIP, SKIP_SERIALIZING, TAG,
+    DESERIALIZE, FLATTEN, RENAME, RENAME_ALL, SERDE, SERDE_NO_ITEM, SERDE_NOT_AS_IT_IS, SERIALIZE, SKIP,
+    SKIP_SERIALIZING, TAG,
 };
 
 /// What serde is told above the struct.
@@ -29,12 +29,8 @@ impl SerdeStruct {
         for word in serde_words(attrs) {
             if word.name == RENAME_ALL {
                 let (write, from) = both_ways(&word);
-                read.write_case = write
-                    .and_then(|rule| Case::named(&rule.value()))
-                    .or(read.write_case);
-                read.read_case = from
-                    .and_then(|rule| Case::named(&rule.value()))
-                    .or(read.read_case);
+                read.write_case = write.and_then(|rule| Case::named(&rule.value())).or(read.write_case);
+                read.read_case = from.and_then(|rule| Case::named(&rule.value())).or(read.read_case);
                 read.rename_all = Some(word.name);
             } else if word.name == TAG {
                 read.tag = word.text();
@@ -96,10 +92,7 @@ impl SerdeField {
             (None, Some(case)) => case.apply(field),
             (None, None) => field.to_owned(),
         };
-        (
-            name(&self.write_name, container.write_case),
-            name(&self.read_name, container.read_case),
-        )
+        (name(&self.write_name, container.write_case), name(&self.read_name, container.read_case))
     }
 }
 

@@ -35,14 +35,7 @@ pub(crate) const TAG: &str = "tag";
 pub(crate) const WITH: &str = "with";
 
 /// Words of serde above a struct that leave no map of named attributes.
-pub(crate) const SERDE_NO_ITEM: &[&str] = &[
-    "transparent",
-    "from",
-    "try_from",
-    "into",
-    "untagged",
-    "remote",
-];
+pub(crate) const SERDE_NO_ITEM: &[&str] = &["transparent", "from", "try_from", "into", "untagged", "remote"];
 /// Words of serde that keep a key or a version from being stored in every item, or from being found there.
 pub(crate) const SERDE_NOT_AS_IT_IS: &[&str] = &[
     SKIP,
@@ -72,10 +65,7 @@ const SYNONYMS: &[(&str, &str)] = &[
 /// The known word that was probably meant.
 pub(crate) fn did_you_mean(word: &str, known: &[&'static str]) -> Option<&'static str> {
     let word = word.to_lowercase();
-    if let Some((_, meant)) = SYNONYMS
-        .iter()
-        .find(|(other, meant)| *other == word && known.contains(meant))
-    {
+    if let Some((_, meant)) = SYNONYMS.iter().find(|(other, meant)| *other == word && known.contains(meant)) {
         return Some(meant);
     }
     known

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, LinkedList, VecDeque};
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+pub use serde::Serialize;
+pub use serde::de::DeserializeOwned;
 
 pub use crate::key::PartitionAndSort;
 pub use crate::schema::{ClockVersion, KeyAttribute, Schema, Start, VersionNumber, scalar_type};

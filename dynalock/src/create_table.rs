@@ -1,0 +1,131 @@
+//! `create_table`: a table that fits the struct's keys.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription,
+    TableStatus,
+};
+
+use crate::error::{Error, Result, SdkFailure};
+use crate::schema::KeyAttribute;
+use crate::table::Table;
+use crate::target::Reason;
+use crate::versioned::{Versioned, schema};
+
+/// How often a table that is not yet active is looked at.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// A table takes seconds to become active; this many looks take 5 minutes.
+const LOOKS: u32 = 600;
+
+impl<T: Versioned> Table<T> {
+    /// Creates the table with the key attributes of `T`, billed per request, and waits until it is active. A table that
+    /// exists already is fine if it has the same key.
+    ///
+    /// Meant for development and tests. Production tables have alarms, backups and policies, and belong in a deployment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if a table of this name exists with another key, if it is not active after 5 minutes, or
+    /// if the DynamoDB type of a key field cannot be told from its Rust type.
+    pub async fn create_table(&self) -> Result<()> {
+        let keys = key_types::<T>().map_err(self.named())?;
+        let create = self.target().client.create_table();
+        let create = create.table_name(self.name()).billing_mode(BillingMode::PayPerRequest);
+        let create = keys.iter().fold(create, |create, (key, role, scalar)| {
+            let element = KeySchemaElement::builder().attribute_name(key.name).key_type(role.clone()).build();
+            let definition = AttributeDefinition::builder()
+                .attribute_name(key.name)
+                .attribute_type(scalar.clone())
+                .build();
+            match (element, definition) {
+                (Ok(element), Ok(definition)) => create.key_schema(element).attribute_definitions(definition),
+                // Every required member is set, so neither build fails.
+                _ => create,
+            }
+        });
+        let budget = self.retry().start();
+        let send = |config: config::Builder| create.customize().config_override(config).send();
+        match self.target().call("CreateTable", &budget, send).await {
+            Ok(_) => {}
+            Err(failure) => match failure.reason {
+                Reason::Other(failure) if failure.code() == Some("ResourceInUseException") => {}
+                reason => return Err(self.refused(reason)),
+            },
+        }
+        for _ in 0..LOOKS {
+            let table = self.describe().await?;
+            self.check_key(&keys, &table)?;
+            if table.table_status == Some(TableStatus::Active) {
+                return Ok(());
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+        Err(self.named()(Error::request("the table is not active after 5 minutes")))
+    }
+
+    async fn describe(&self) -> Result<TableDescription> {
+        let mut budget = self.retry().start();
+        let describe = self.target().client.describe_table().table_name(self.name());
+        loop {
+            let send = |config: config::Builder| describe.clone().customize().config_override(config).send();
+            match self.target().call("DescribeTable", &budget, send).await {
+                Ok(output) => return Ok(output.table.unwrap_or_else(|| TableDescription::builder().build())),
+                Err(failure) => failure.after_wait(&mut budget).await?,
+            }
+        }
+    }
+
+    fn check_key(&self, keys: &[Key], table: &TableDescription) -> Result<()> {
+        let found: Vec<_> = table
+            .key_schema()
+            .iter()
+            .map(|element| {
+                let mut definitions = table.attribute_definitions().iter();
+                let scalar =
+                    definitions.find(|definition| definition.attribute_name == element.attribute_name);
+                let scalar = scalar.map_or("?", |definition| definition.attribute_type.as_str());
+                format!("{} {} ({scalar})", element.key_type.as_str(), element.attribute_name)
+            })
+            .collect();
+        let expected: Vec<_> = keys
+            .iter()
+            .map(|(key, role, scalar)| format!("{} {} ({})", role.as_str(), key.name, scalar.as_str()))
+            .collect();
+        if found == expected {
+            return Ok(());
+        }
+        let (found, expected, name) = (found.join(", "), expected.join(", "), schema::<T>().name);
+        let problem = format!("the table exists with the key {found}, but `{name}` needs {expected}");
+        Err(self.named()(Error::request(problem)))
+    }
+
+    fn refused(&self, reason: Reason) -> Error {
+        match reason {
+            Reason::Other(failure) => Error::Sdk(failure.into()),
+            Reason::CheckFailed(_) => {
+                let failure = "a failed check answered a request without one".into();
+                Error::Sdk(SdkFailure::transport("CreateTable", self.name(), failure, false).into())
+            }
+        }
+    }
+}
+
+type Key = (&'static KeyAttribute, KeyType, ScalarAttributeType);
+
+fn key_types<T: Versioned>() -> Result<Vec<Key>> {
+    let roles = [KeyType::Hash, KeyType::Range];
+    schema::<T>()
+        .key_attributes()
+        .zip(roles)
+        .map(|(key, role)| match (key.scalar_type)() {
+            Some(scalar) => Ok((key, role, scalar)),
+            None => {
+                let problem = "whether this key is a string, a number or bytes cannot be told from its type; \
+                               create the table without `create_table`";
+                Err(Error::item(key.name, problem))
+            }
+        })
+        .collect()
+}

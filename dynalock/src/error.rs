@@ -1,0 +1,280 @@
+//! What can go wrong: one error for every call.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+
+use crate::conflict::Conflict;
+
+/// The result of every call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a call did not end in `Ok`.
+///
+/// Neither `Display` nor `Debug` shows what an item holds. [`source`](StdError::source) leads to the SDK's own error,
+/// whose message comes from DynamoDB.
+///
+/// | error | the write |
+/// |---|---|
+/// | `Conflict`, `AlreadyExists`, `NotFound`, `ConditionFailed` | was not applied and never will be |
+/// | `OutcomeUnknown` | may or may not have been applied |
+/// | `VersionOverflow`, `InvalidItem`, `InvalidRequest` | was not sent |
+/// | `Sdk` | was not applied |
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another writer changed the item since it was read. [`Conflict::current`] is the item as it is now.
+    #[error("{0}")]
+    Conflict(Box<Conflict>),
+
+    /// The item to create is there already. [`Conflict::current`] is the item as it is now.
+    #[error("an item with this key already exists in table \"{}\"", .0.table())]
+    AlreadyExists(Box<Conflict>),
+
+    /// The item to write does not exist, or no longer.
+    #[error("no item is stored under this key")]
+    NotFound,
+
+    /// The version is as expected, but a [`Condition`](crate::Condition) of the caller does not hold.
+    #[error("the condition does not hold for the item in table \"{}\"", .0.table())]
+    ConditionFailed(Box<Conflict>),
+
+    /// A reply was lost, and whether the write was applied could not be found out. Nothing else was tried: read the item
+    /// and decide.
+    #[error(transparent)]
+    OutcomeUnknown(Box<Unknown>),
+
+    /// The version cannot be raised within its type. Nothing was sent.
+    #[error("{}: the version cannot grow beyond {max}, the maximum of its type", place(table, attribute))]
+    VersionOverflow {
+        /// The table; empty where a write was built without one.
+        table: Box<str>,
+        /// The version attribute.
+        attribute: &'static str,
+        /// The largest version that the field's type holds.
+        max: u64,
+    },
+
+    /// An item does not fit its struct, or a struct does not fit DynamoDB. Nothing was sent.
+    #[error("{}: {problem}", place(table, attribute))]
+    InvalidItem {
+        /// The table; empty where a write was built without one.
+        table: Box<str>,
+        /// The attribute at fault; empty where serde doesn't tell.
+        attribute: Box<str>,
+        /// What was found and what was expected, without the value.
+        problem: Box<str>,
+    },
+
+    /// The call cannot be carried out as asked. Nothing was sent.
+    #[error("{}: {problem}", place(table, ""))]
+    InvalidRequest {
+        /// The table; empty where a write was built without one.
+        table: Box<str>,
+        /// What is wrong with the call.
+        problem: Box<str>,
+    },
+
+    /// DynamoDB refused the request, or could not be reached. A write that ends in this error was not applied.
+    #[error(transparent)]
+    Sdk(Box<SdkFailure>),
+}
+
+fn place(table: &str, attribute: &str) -> String {
+    match (table, attribute) {
+        ("", "") => "item".into(),
+        ("", attribute) => format!("attribute \"{attribute}\""),
+        (table, "") => format!("table \"{table}\""),
+        (table, attribute) => format!("attribute \"{attribute}\" in table \"{table}\""),
+    }
+}
+
+impl Error {
+    /// Whether another writer was faster: [`Conflict`](Self::Conflict) or [`AlreadyExists`](Self::AlreadyExists).
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::AlreadyExists(_))
+    }
+
+    /// Whether the same work may succeed if it is done again from a fresh read: a conflict, throttling, or a failed
+    /// connection. Never for [`OutcomeUnknown`](Self::OutcomeUnknown), since doing it again could apply it twice.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Conflict(_) => true,
+            Self::Sdk(failure) => failure.is_retryable(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn item(attribute: &str, problem: impl Into<Box<str>>) -> Self {
+        Self::InvalidItem { table: "".into(), attribute: attribute.into(), problem: problem.into() }
+    }
+
+    pub(crate) fn request(problem: impl Into<Box<str>>) -> Self {
+        Self::InvalidRequest { table: "".into(), problem: problem.into() }
+    }
+
+    /// Names the table in an error that was made before it was known.
+    #[must_use]
+    pub(crate) fn in_table(mut self, name: &str) -> Self {
+        if let Self::VersionOverflow { table, .. }
+        | Self::InvalidItem { table, .. }
+        | Self::InvalidRequest { table, .. } = &mut self
+        {
+            *table = name.into();
+        }
+        self
+    }
+}
+
+/// A write whose fate could not be found out.
+#[derive(Debug)]
+pub struct Unknown {
+    pub(crate) table: Box<str>,
+    pub(crate) expected: u64,
+    pub(crate) intended: Option<u64>,
+    pub(crate) cause: Option<Error>,
+}
+
+impl Unknown {
+    /// The table that was written to.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The version that the write expected; 0 if it expected none.
+    #[must_use]
+    pub fn expected(&self) -> u64 {
+        self.expected
+    }
+
+    /// The version that the item has if the write was applied; `None` for a delete.
+    #[must_use]
+    pub fn intended(&self) -> Option<u64> {
+        self.intended
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a reply from table \"{}\" was lost, and whether ", self.table)?;
+        match self.intended {
+            Some(version) => write!(f, "version {version} was written is unknown"),
+            None => write!(f, "the item was deleted is unknown"),
+        }
+    }
+}
+
+impl StdError for Unknown {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_ref().map(|cause| cause as _)
+    }
+}
+
+/// A request that DynamoDB refused, or that got no usable answer.
+pub struct SdkFailure {
+    operation: &'static str,
+    table: Box<str>,
+    cause: Cause,
+    retryable: bool,
+}
+
+enum Cause {
+    /// DynamoDB's own answer.
+    Service(aws_sdk_dynamodb::Error),
+    /// No answer, or none that could be read.
+    Transport(BoxError),
+}
+
+impl SdkFailure {
+    pub(crate) fn service(
+        operation: &'static str,
+        table: &str,
+        cause: aws_sdk_dynamodb::Error,
+        retryable: bool,
+    ) -> Self {
+        Self { operation, table: table.into(), cause: Cause::Service(cause), retryable }
+    }
+
+    pub(crate) fn transport(operation: &'static str, table: &str, cause: BoxError, retryable: bool) -> Self {
+        Self { operation, table: table.into(), cause: Cause::Transport(cause), retryable }
+    }
+
+    /// Whether it may go away without a change to the request.
+    pub(crate) fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+
+    /// The DynamoDB operation, such as `PutItem`.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The table that the request was for.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB did not answer.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.as_service_error()?.code()
+    }
+
+    /// DynamoDB's answer as the SDK's typed error; `None` if DynamoDB did not answer.
+    #[must_use]
+    pub fn as_service_error(&self) -> Option<&aws_sdk_dynamodb::Error> {
+        match &self.cause {
+            Cause::Service(error) => Some(error),
+            Cause::Transport(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for SdkFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, table, .. } = self;
+        match self.code() {
+            Some(code) => write!(f, "DynamoDB answered {code} to {operation} on table \"{table}\""),
+            None => write!(f, "{operation} on table \"{table}\" got no answer from DynamoDB"),
+        }
+    }
+}
+
+/// Leaves the cause to [`source`](StdError::source): the SDK's errors may print what the item holds.
+impl fmt::Debug for SdkFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SdkFailure")
+            .field("operation", &self.operation)
+            .field("table", &self.table)
+            .field("code", &self.code())
+            .field("retryable", &self.retryable)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for SdkFailure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.cause {
+            Cause::Service(error) => Some(error),
+            Cause::Transport(error) => Some(error.as_ref()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_fits_in_64_bytes() {
+        assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
+    }
+}

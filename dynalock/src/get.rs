@@ -1,0 +1,168 @@
+//! Reads: `get`, and `get_many` for many keys at once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::IntoFuture;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+
+use crate::error::{Error, Result, SdkFailure};
+use crate::item::Item;
+use crate::key::IntoKey;
+use crate::retry::{Budget, Retry};
+use crate::table::{BoxFuture, Table};
+use crate::versioned::{Versioned, schema};
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+const KEYS_A_REQUEST: usize = 100;
+
+const BATCH: &str = "BatchGetItem";
+
+impl<T: Versioned> Table<T> {
+    /// Reads the item with this key: `None` if there is none. Strongly consistent unless
+    /// [`eventually_consistent`](Get::eventually_consistent) is asked for.
+    ///
+    /// Throttling, timeouts and failed connections are retried.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidItem`](crate::Error::InvalidItem) if the item does not fit `T`; [`Sdk`](crate::Error::Sdk) if DynamoDB
+    /// refuses or cannot be reached.
+    pub fn get(&self, key: impl IntoKey<T::Key>) -> Get<T> {
+        Get { table: self.clone(), key: self.key(key), consistent: true, retry: self.retry() }
+    }
+
+    /// Reads many items, each strongly consistent, and returns them in the order of `keys`: `None` where there is no item.
+    /// A key may come twice. The items are read one by one: together they are no snapshot.
+    ///
+    /// Keys that DynamoDB leaves unprocessed, throttling, timeouts and failed connections are retried.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), for the first key or item at fault.
+    pub fn get_many<K: IntoKey<T::Key>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> impl Future<Output = Result<Vec<Option<T>>>> + Send {
+        let keys: Result<Vec<Item>> = keys.into_iter().map(|key| self.key(key)).collect();
+        async move { self.read_many(keys?).await }
+    }
+
+    /// The key attributes of `key`.
+    pub(crate) fn key(&self, key: impl IntoKey<T::Key>) -> Result<Item> {
+        key.into_key().and_then(|key| key.into_item(schema::<T>())).map_err(self.named())
+    }
+
+    async fn read_many(&self, keys: Vec<Item>) -> Result<Vec<Option<T>>> {
+        let mut budget = self.retry().start();
+        let mut places: HashMap<Vec<KeyBytes>, Vec<usize>> = HashMap::with_capacity(keys.len());
+        let mut wanted = Vec::with_capacity(keys.len());
+        for (place, key) in keys.into_iter().enumerate() {
+            let places = places.entry(key_bytes::<T>(&key)).or_default();
+            if places.is_empty() {
+                wanted.push(key);
+            }
+            places.push(place);
+        }
+        let mut found: Vec<Option<T>> = Vec::new();
+        found.resize_with(places.values().map(Vec::len).sum(), || None);
+        while !wanted.is_empty() {
+            let rest = wanted.split_off(wanted.len().min(KEYS_A_REQUEST));
+            let (items, unprocessed) = self.read_batch(wanted, &mut budget).await?;
+            for item in items {
+                for &place in places.get(&key_bytes::<T>(&item)).into_iter().flatten() {
+                    found[place] = Some(self.parse(item.clone())?);
+                }
+            }
+            if !unprocessed.is_empty() && !budget.wait().await {
+                let cause = "DynamoDB left keys unprocessed until the retries ended".into();
+                return Err(Error::Sdk(SdkFailure::transport(BATCH, self.name(), cause, true).into()));
+            }
+            wanted = unprocessed;
+            wanted.extend(rest);
+        }
+        Ok(found)
+    }
+
+    /// The items under `keys`, and the keys that were left unprocessed.
+    async fn read_batch(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<(Vec<Item>, Vec<Item>)> {
+        let name = self.name();
+        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        // The one required member is set, so the build does not fail.
+        let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
+        let request = self.target().client.batch_get_item().set_request_items(keys);
+        loop {
+            let send = |config| request.clone().customize().config_override(config).send();
+            match self.target().call(BATCH, budget, send).await {
+                Ok(output) => {
+                    let items = output.responses.and_then(|mut tables| tables.remove(name));
+                    let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));
+                    return Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()));
+                }
+                Err(failure) => failure.after_wait(budget).await?,
+            }
+        }
+    }
+}
+
+/// A key attribute that can be hashed: what kind it is, and its bytes.
+type KeyBytes = (u8, Vec<u8>);
+
+fn key_bytes<T: Versioned>(item: &Item) -> Vec<KeyBytes> {
+    let values = schema::<T>().key_attributes().filter_map(|key| item.get(key.name));
+    values
+        .map(|value| match value {
+            AttributeValue::S(text) => (b'S', text.clone().into_bytes()),
+            AttributeValue::N(digits) => (b'N', digits.clone().into_bytes()),
+            AttributeValue::B(bytes) => (b'B', bytes.clone().into_inner()),
+            _ => (b'?', Vec::new()),
+        })
+        .collect()
+}
+
+/// A read that waits to be sent; see [`Table::get`].
+#[must_use = "nothing is read until the call is awaited"]
+pub struct Get<T> {
+    table: Table<T>,
+    key: Result<Item>,
+    consistent: bool,
+    retry: Retry,
+}
+
+impl<T> Get<T> {
+    /// Reads at half the cost, and perhaps not the latest item. A write that builds on a stale item fails with a
+    /// [`Conflict`](crate::Error::Conflict), so nothing is lost but time.
+    pub fn eventually_consistent(mut self) -> Self {
+        self.consistent = false;
+        self
+    }
+
+    /// Retries this call so, whatever the table says.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+}
+
+impl<T: Versioned> IntoFuture for Get<T> {
+    type Output = Result<Option<T>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut budget = self.retry.start();
+            let item = self.table.target().read(self.key?, self.consistent, &mut budget).await?;
+            item.map(|item| self.table.parse(item)).transpose()
+        })
+    }
+}
+
+impl<T> fmt::Debug for Get<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Get")
+            .field("table", &self.table)
+            .field("consistent", &self.consistent)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}

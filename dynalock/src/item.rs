@@ -1,0 +1,409 @@
+//! Struct to item and back. The only caller of `serde_dynamo`.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, hash_map};
+use std::fmt;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::de::value::StrDeserializer;
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, Visitor};
+use serde::forward_to_deserialize_any;
+use serde::ser::{self, Impossible, Serialize, SerializeMap, SerializeStruct, Serializer};
+
+use crate::error::{Error, Result};
+use crate::schema::Schema;
+
+/// An item as the SDK holds it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// The attributes of an item in the order in which serde gave them.
+pub(crate) type Attributes = Vec<(Cow<'static, str>, AttributeValue)>;
+
+/// An item may take 400 KB, names included.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items>
+const MAX_ITEM_BYTES: usize = 400 * 1024;
+
+/// The version attribute of a stored item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoredVersion {
+    /// The item was written before it had a version.
+    Absent,
+    /// As `Absent`, by a writer that stores missing values as NULL.
+    Null,
+    /// The version; 0 means the same as `Absent`.
+    Number(u64),
+}
+
+impl StoredVersion {
+    /// Reads the version of `item`, or says what stands there instead.
+    pub(crate) fn of(item: &Item, schema: &Schema) -> Result<Self> {
+        let problem = match item.get(schema.version) {
+            None => return Ok(Self::Absent),
+            Some(AttributeValue::Null(_)) => return Ok(Self::Null),
+            Some(AttributeValue::N(digits)) => match digits.parse() {
+                Ok(number) => return Ok(Self::Number(number)),
+                Err(_) => "found a number that is no version",
+            },
+            Some(other) => &format!("found {}", type_name(other)),
+        };
+        let expected = "a version is a whole number from 0 to 18446744073709551615";
+        Err(Error::item(schema.version, format!("{problem}; {expected}")))
+    }
+
+    /// The version as a number; 0 where none is stored.
+    pub(crate) fn number(self) -> u64 {
+        match self {
+            Self::Absent | Self::Null => 0,
+            Self::Number(number) => number,
+        }
+    }
+}
+
+/// Whether `attribute` is one of the 32 names that are kept for write stamps.
+pub(crate) fn is_stamp(attribute: &str) -> bool {
+    attribute
+        .strip_prefix("_stamp")
+        .is_some_and(|slot| slot.parse::<u8>().is_ok_and(|number| number < 32 && number.to_string() == slot))
+}
+
+/// What an attribute value is, in words that hold no data.
+pub(crate) fn type_name(value: &AttributeValue) -> &'static str {
+    match value {
+        AttributeValue::S(_) => "a string",
+        AttributeValue::N(_) => "a number",
+        AttributeValue::B(_) => "bytes",
+        AttributeValue::Bool(_) => "a boolean",
+        AttributeValue::Null(_) => "NULL",
+        AttributeValue::L(_) => "a list",
+        AttributeValue::M(_) => "a map",
+        AttributeValue::Ss(_) => "a set of strings",
+        AttributeValue::Ns(_) => "a set of numbers",
+        AttributeValue::Bs(_) => "a set of bytes",
+        _ => "a value of a type that this version of the SDK does not know",
+    }
+}
+
+/// One value as an attribute; `None` if DynamoDB has no type for it.
+pub(crate) fn value<T: Serialize + ?Sized>(value: &T) -> Option<AttributeValue> {
+    serde_dynamo::to_attribute_value::<&T, serde_dynamo::AttributeValue>(value).ok().map(Into::into)
+}
+
+/// Refuses attributes that no item can hold: at least as large as they are counted here, they are over 400 KB.
+pub(crate) fn check_size<'a>(attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>) -> Result<()> {
+    let bytes: usize = attributes.map(|(name, value)| name.len() + least_size(value)).sum();
+    if bytes > MAX_ITEM_BYTES {
+        let problem = format!("the item takes {bytes} bytes or more, but an item may take 409600 (400 KB)");
+        return Err(Error::request(problem));
+    }
+    Ok(())
+}
+
+/// A lower bound, since the exact size of a number is DynamoDB's business.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
+fn least_size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len() / 2,
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + least_size(value)).sum::<usize>(),
+        AttributeValue::M(entries) => {
+            3 + entries.iter().map(|(name, value)| 1 + name.len() + least_size(value)).sum::<usize>()
+        }
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::Ns(numbers) => numbers.iter().map(|digits| digits.len() / 2).sum(),
+        AttributeValue::Bs(blobs) => blobs.iter().map(|bytes| bytes.as_ref().len()).sum(),
+        _ => 1,
+    }
+}
+
+/// Serializes a struct, attribute by attribute.
+pub(crate) fn to_attributes<T: Serialize>(object: &T) -> Result<Attributes> {
+    let attributes = object
+        .serialize(ToAttributes)
+        .map_err(|Unwritable(attribute, problem)| Error::item(&attribute, problem))?;
+    match attributes.iter().find(|(name, _)| is_stamp(name)) {
+        Some((name, _)) => Err(Error::item(name, "the name is reserved for write stamps")),
+        None => Ok(attributes),
+    }
+}
+
+/// Deserializes an item. Write stamps are left out, and a version that is absent or NULL reads as 0.
+pub(crate) fn from_item<T: DeserializeOwned>(item: Item, schema: &Schema) -> Result<T> {
+    let version = StoredVersion::of(&item, schema)?.number();
+    let entries = item.into_iter();
+    let reader = ItemReader { entries, schema, version: Some(version), next: None };
+    T::deserialize(reader).map_err(|Unreadable(attribute, problem)| Error::item(&attribute, problem))
+}
+
+/// An attribute that cannot be written, and why. serde's own messages are dropped: they may quote values.
+#[derive(Debug)]
+struct Unwritable(Cow<'static, str>, &'static str);
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.1)
+    }
+}
+
+impl std::error::Error for Unwritable {}
+
+impl ser::Error for Unwritable {
+    fn custom<M: fmt::Display>(_: M) -> Self {
+        Self("".into(), "the struct's serialization failed")
+    }
+}
+
+const NOT_AN_ITEM: Unwritable =
+    Unwritable(Cow::Borrowed(""), "the struct serializes to something that has no attributes");
+
+/// Takes a struct or a map, which is what serde makes of a struct that flattens a field.
+struct ToAttributes;
+
+/// The attributes so far, and the name that waits for its value.
+struct Fields {
+    attributes: Attributes,
+    name: Option<Cow<'static, str>>,
+}
+
+impl Fields {
+    fn with_capacity(fields: usize) -> Self {
+        Self { attributes: Vec::with_capacity(fields), name: None }
+    }
+
+    fn push<T: Serialize + ?Sized>(&mut self, name: Cow<'static, str>, field: &T) -> Result<(), Unwritable> {
+        match value(field) {
+            Some(value) => self.attributes.push((name, value)),
+            None => return Err(Unwritable(name, "the field's value has no form in DynamoDB")),
+        }
+        Ok(())
+    }
+}
+
+impl SerializeStruct for Fields {
+    type Ok = Attributes;
+    type Error = Unwritable;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        field: &T,
+    ) -> Result<(), Unwritable> {
+        self.push(name.into(), field)
+    }
+
+    fn end(self) -> Result<Attributes, Unwritable> {
+        Ok(self.attributes)
+    }
+}
+
+impl SerializeMap for Fields {
+    type Ok = Attributes;
+    type Error = Unwritable;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
+        match value(key) {
+            Some(AttributeValue::S(name)) => self.name = Some(name.into()),
+            _ => return Err(Unwritable("".into(), "the name of a flattened entry is not a string")),
+        }
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, field: &T) -> Result<(), Unwritable> {
+        let name = self.name.take().unwrap_or_default();
+        self.push(name, field)
+    }
+
+    /// Only a flattened map can hold a name twice, beside a field or another map.
+    fn end(mut self) -> Result<Attributes, Unwritable> {
+        let mut names: Vec<&str> = self.attributes.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned());
+        match twice {
+            Some(name) => Err(Unwritable(name.into(), "a flattened entry has the name of another attribute")),
+            None => Ok(std::mem::take(&mut self.attributes)),
+        }
+    }
+}
+
+macro_rules! refuse {
+    ($($method:ident($($argument:ty),*))*) => {$(
+        fn $method(self, $(_: $argument),*) -> Result<Self::Ok, Unwritable> {
+            Err(NOT_AN_ITEM)
+        }
+    )*};
+}
+
+type No = Impossible<Attributes, Unwritable>;
+
+impl Serializer for ToAttributes {
+    type Ok = Attributes;
+    type Error = Unwritable;
+    type SerializeStruct = Fields;
+    type SerializeMap = Fields;
+    type SerializeSeq = No;
+    type SerializeTuple = No;
+    type SerializeTupleStruct = No;
+    type SerializeTupleVariant = No;
+    type SerializeStructVariant = No;
+
+    fn serialize_struct(self, _: &'static str, fields: usize) -> Result<Fields, Unwritable> {
+        Ok(Fields::with_capacity(fields))
+    }
+
+    fn serialize_map(self, entries: Option<usize>) -> Result<Fields, Unwritable> {
+        Ok(Fields::with_capacity(entries.unwrap_or_default()))
+    }
+
+    refuse! {
+        serialize_bool(bool) serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
+        serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64)
+        serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64)
+        serialize_f32(f32) serialize_f64(f64)
+        serialize_none() serialize_unit() serialize_unit_struct(&'static str)
+        serialize_unit_variant(&'static str, u32, &'static str)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, object: &T) -> Result<Attributes, Unwritable> {
+        object.serialize(self)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        object: &T,
+    ) -> Result<Attributes, Unwritable> {
+        object.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<Attributes, Unwritable> {
+        Err(NOT_AN_ITEM)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<No, Unwritable> {
+        Err(NOT_AN_ITEM)
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<No, Unwritable> {
+        Err(NOT_AN_ITEM)
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<No, Unwritable> {
+        Err(NOT_AN_ITEM)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<No, Unwritable> {
+        Err(NOT_AN_ITEM)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<No, Unwritable> {
+        Err(NOT_AN_ITEM)
+    }
+}
+
+/// An attribute that does not fit its field, and why. serde's own messages are dropped: they may quote values.
+#[derive(Debug)]
+struct Unreadable(String, String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.1)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+impl de::Error for Unreadable {
+    fn custom<M: fmt::Display>(_: M) -> Self {
+        Self(String::new(), "the item does not fit the struct".into())
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self(field.into(), "the attribute is missing, and its field has no default".into())
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self(field.into(), "the attribute is there twice, under its name and an alias".into())
+    }
+
+    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
+        Self(field.into(), "the struct has no such field and denies unknown ones".into())
+    }
+}
+
+/// Hands an item to serde, attribute by attribute, so that an error knows which one it was.
+struct ItemReader<'a> {
+    entries: hash_map::IntoIter<String, AttributeValue>,
+    schema: &'a Schema,
+    /// The version, until it has been handed over.
+    version: Option<u64>,
+    next: Option<(Cow<'a, str>, AttributeValue)>,
+}
+
+impl<'de> Deserializer<'de> for ItemReader<'_> {
+    type Error = Unreadable;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        visitor.visit_map(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Unreadable> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
+        tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> de::MapAccess<'de> for ItemReader<'_> {
+    type Error = Unreadable;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unreadable> {
+        let version = self.schema.version;
+        let stored = self.entries.by_ref().find(|(name, _)| name != version && !is_stamp(name));
+        self.next = match stored {
+            Some((name, value)) => Some((name.into(), value)),
+            None => self.version.take().map(|number| (version.into(), AttributeValue::N(number.to_string()))),
+        };
+        match &self.next {
+            Some((name, _)) => seed.deserialize(StrDeserializer::new(name)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unreadable> {
+        let Some((name, value)) = self.next.take() else {
+            return Err(de::Error::custom("a value was asked for before its name"));
+        };
+        let found = type_name(&value);
+        let value = serde_dynamo::Deserializer::from_attribute_value(value.into());
+        seed.deserialize(value).map_err(|_| {
+            Unreadable(name.into_owned(), format!("found {found} that does not fit the field's type"))
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! What a caller may add to a write: conditions, and another retry policy than the table's.
+
+use std::fmt;
+
+use crate::condition::Condition;
+use crate::error::Result;
+use crate::retry::Retry;
+use crate::send::Applied;
+use crate::table::Table;
+use crate::write::ConditionalWrite;
+
+/// The table that a write goes to, and what the caller added.
+pub(crate) struct Options<T> {
+    pub(crate) table: Table<T>,
+    pub(crate) condition: Option<Condition>,
+    pub(crate) retry: Retry,
+}
+
+impl<T> Options<T> {
+    pub(crate) fn of(table: &Table<T>) -> Self {
+        Self { table: table.clone(), condition: None, retry: table.retry() }
+    }
+
+    /// Sends a write that the caller's object made.
+    pub(crate) async fn send(&self, write: &ConditionalWrite) -> Result<Applied> {
+        self.table.target().write(write, &mut self.retry.start()).await
+    }
+}
+
+impl<T> fmt::Debug for Options<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("table", &self.table)
+            .field("condition", &self.condition)
+            .field("retry", &self.retry)
+            .finish()
+    }
+}
+
+/// A method of a builder that holds its `Options` in the named field, or in a field of that.
+macro_rules! option_methods {
+    (condition, $($options:ident).+) => {
+        /// Writes only if this holds as well. May be given more than once: all must hold.
+        pub fn condition(mut self, condition: $crate::Condition) -> Self {
+            let options = &mut self.$($options).+;
+            options.condition = match options.condition.take() {
+                Some(earlier) => Some(earlier.and(condition)),
+                None => Some(condition),
+            };
+            self
+        }
+    };
+    (retry, $($options:ident).+) => {
+        /// Retries this call so, whatever the table says.
+        pub fn retry(mut self, retry: $crate::Retry) -> Self {
+            self.$($options).+.retry = retry;
+            self
+        }
+    };
+}
+
+pub(crate) use option_methods;

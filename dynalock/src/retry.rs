@@ -1,0 +1,148 @@
+//! How often and how long a call is tried.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Stands for deadlines that are too far away to be computed.
+const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// How often, how long, and at what intervals a call is tried before it gives up.
+///
+/// One attempt is one request of ours; within it the SDK may send the request several times, as its own retry
+/// configuration says. Whichever of the limits is reached first ends the call with the error of the last attempt.
+///
+/// ```
+/// use std::time::Duration;
+/// use dynalock::Retry;
+///
+/// let patient = Retry::default().attempts(200).deadline(Duration::from_secs(60));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a retry policy does nothing until a call or a table takes it"]
+pub struct Retry {
+    attempts: u32,
+    deadline: Duration,
+    attempt_timeout: Duration,
+    first_delay: Duration,
+    max_delay: Duration,
+}
+
+/// 64 attempts within 30 seconds, 3 seconds for each answer; delays of up to 10 ms, doubling to at most 1 s.
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 64,
+            deadline: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(3),
+            first_delay: Duration::from_millis(10),
+            max_delay: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Retry {
+    /// No second attempt.
+    pub fn never() -> Self {
+        Self::default().attempts(1)
+    }
+
+    /// At most this many attempts, the first one included; 0 counts as 1.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// At most this much time for the whole call, all attempts and delays together. An attempt that is under way when
+    /// the time is up is given up.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// At most this much time for one answer from DynamoDB. A shorter timeout in the client's own configuration is kept.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// Delays between attempts are random, from zero up to a limit that starts at `first` and doubles up to `max`.
+    ///
+    /// This is the "full jitter" of
+    /// [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    pub fn backoff(mut self, first: Duration, max: Duration) -> Self {
+        self.first_delay = first;
+        self.max_delay = max;
+        self
+    }
+
+    /// The timeout for one answer.
+    pub(crate) fn answer_within(&self) -> Duration {
+        self.attempt_timeout
+    }
+
+    /// Starts to count attempts and time.
+    pub(crate) fn start(self) -> Budget {
+        let delays = Delays { limit: self.first_delay, max: self.max_delay };
+        let now = Instant::now();
+        let deadline = now.checked_add(self.deadline).unwrap_or(now + A_CENTURY);
+        Budget { retry: self, deadline, used: 1, delays }
+    }
+}
+
+/// Random delays under a doubling limit.
+#[derive(Debug)]
+struct Delays {
+    limit: Duration,
+    max: Duration,
+}
+
+impl Iterator for Delays {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let limit = self.limit.min(self.max);
+        self.limit = limit.saturating_mul(2);
+        Some(limit.mul_f64(fastrand::f64()))
+    }
+}
+
+/// What is left of a call's attempts and time. Starts with the first attempt taken.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    retry: Retry,
+    deadline: Instant,
+    used: u32,
+    delays: Delays,
+}
+
+impl Budget {
+    pub(crate) fn retry(&self) -> &Retry {
+        &self.retry
+    }
+
+    /// When the call ends at the latest.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Takes one more attempt for use at once; `false` if there is none left.
+    pub(crate) fn take(&mut self) -> bool {
+        let left = self.used < self.retry.attempts && Instant::now() < self.deadline;
+        self.used += u32::from(left);
+        left
+    }
+
+    /// Waits, then takes one more attempt; `false` if there is none left, or would be none after the wait.
+    pub(crate) async fn wait(&mut self) -> bool {
+        if self.used >= self.retry.attempts {
+            return false;
+        }
+        let delay = self.delays.next().unwrap_or_default();
+        if Instant::now() + delay >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep(delay).await;
+        self.take()
+    }
+}

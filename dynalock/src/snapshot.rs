@@ -1,0 +1,84 @@
+//! An object as it stands at one moment, taken apart for writing: key, version, other attributes.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::item::{self, Attributes, Item};
+use crate::key::check_key_value;
+use crate::schema::{Schema, Start};
+
+/// The attributes of an object, with its key and its version set apart.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) schema: &'static Schema,
+    pub(crate) key: Item,
+    /// Everything but the key and the version, in the order in which serde gave it.
+    pub(crate) attributes: Attributes,
+    /// 0 if the object was never stored.
+    pub(crate) version: u64,
+    /// The largest version that the field's type holds.
+    max_version: u64,
+}
+
+impl Snapshot {
+    /// Takes `object` apart. `version` is `None` where the field holds a negative number.
+    pub(crate) fn of<T: Serialize>(
+        object: &T,
+        schema: &'static Schema,
+        version: Option<u64>,
+        max_version: u64,
+    ) -> Result<Self> {
+        let version = version.ok_or_else(|| Error::item(schema.version, "a version must not be negative"))?;
+        let mut key = Item::with_capacity(2);
+        let mut attributes = item::to_attributes(object)?;
+        attributes.retain_mut(|(name, value)| {
+            if schema.is_key(name) {
+                let value = std::mem::replace(value, aws_sdk_dynamodb::types::AttributeValue::Bool(true));
+                key.insert(name.to_string(), value);
+                return false;
+            }
+            *name != schema.version
+        });
+        for attribute in schema.key_attributes() {
+            let missing = || Error::item(attribute.name, "the key is missing from the serialized struct");
+            check_key_value(schema, attribute.name, key.get(attribute.name).ok_or_else(missing)?)?;
+        }
+        Ok(Self { schema, key, attributes, version, max_version })
+    }
+
+    /// The names of the declared attributes that serde left out.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = Cow<'static, str>> {
+        self.schema
+            .attributes
+            .iter()
+            .filter(|&&name| name != self.schema.version && !self.schema.is_key(name))
+            .filter(|&&name| !self.attributes.iter().any(|(written, _)| *written == name))
+            .map(|&name| Cow::Borrowed(name))
+    }
+
+    /// The version of a new item. `now` is in microseconds since 1970.
+    pub(crate) fn first_version(&self, now: impl FnOnce() -> u64) -> Result<u64> {
+        match self.schema.start {
+            Start::At(version) => self.checked(Some(version)),
+            Start::Clock => self.checked(Some(now())),
+        }
+    }
+
+    /// The version after this one.
+    pub(crate) fn next_version(&self, now: impl FnOnce() -> u64) -> Result<u64> {
+        match self.version {
+            0 => self.first_version(now),
+            version => self.checked(version.checked_add(self.schema.step)),
+        }
+    }
+
+    fn checked(&self, version: Option<u64>) -> Result<u64> {
+        version.filter(|&version| version <= self.max_version).ok_or(Error::VersionOverflow {
+            table: "".into(),
+            attribute: self.schema.version,
+            max: self.max_version,
+        })
+    }
+}

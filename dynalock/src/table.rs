@@ -1,0 +1,119 @@
+//! A table of versioned items: where it is, and how its calls are retried.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::error::{Error, Result};
+use crate::item::{self, Item, StoredVersion};
+use crate::retry::Retry;
+use crate::target::Target;
+use crate::versioned::{Versioned, schema};
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A DynamoDB table that holds items of type `T`.
+///
+/// Cheap to clone; clones share everything. Calls with options are builders: add options, then `.await`. Where a future is
+/// asked for, as in `tokio::spawn` and `join_all`, call `.into_future()` on them.
+///
+/// ```no_run
+/// # use dynalock::{Table, Versioned};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize, Versioned)]
+/// # struct Account {
+/// #     #[dynalock(partition_key)]
+/// #     id: String,
+/// #     balance: i64,
+/// #     #[dynalock(version)]
+/// #     version: u64,
+/// # }
+/// # async fn example(client: aws_sdk_dynamodb::Client) -> dynalock::Result<()> {
+/// let accounts = Table::<Account>::new(&client, "accounts");
+/// let alice = accounts.update("alice", |alice| alice.balance += 5).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Table<T> {
+    inner: Arc<Inner>,
+    items: PhantomData<fn() -> T>,
+}
+
+/// What the clones of a table share. The queues of callers that wait for one item belong here.
+#[derive(Clone)]
+struct Inner {
+    target: Target,
+    retry: Retry,
+}
+
+impl<T> Table<T> {
+    /// The table `name`, reached with `client`. Sends nothing.
+    #[must_use]
+    pub fn new(client: &Client, name: impl Into<String>) -> Self
+    where
+        T: Versioned,
+    {
+        let target = Target { client: client.clone(), table: name.into().into() };
+        Self { inner: Arc::new(Inner { target, retry: Retry::default() }), items: PhantomData }
+    }
+
+    /// The same table, whose calls are retried like this unless they say otherwise.
+    #[must_use]
+    pub fn with_retry(self, retry: Retry) -> Self {
+        let inner = Arc::unwrap_or_clone(self.inner);
+        Self { inner: Arc::new(Inner { retry, ..inner }), items: PhantomData }
+    }
+
+    /// The table's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.target.table
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.inner.target
+    }
+
+    pub(crate) fn retry(&self) -> Retry {
+        self.inner.retry
+    }
+
+    /// Names this table in an error that does not know it.
+    pub(crate) fn named(&self) -> impl Fn(Error) -> Error + Copy + '_ {
+        |error| error.in_table(self.name())
+    }
+}
+
+impl<T: Versioned> Table<T> {
+    /// The item that an SDK call such as `Query` or `Scan` returned, as a struct that can be saved.
+    ///
+    /// An item that was read from an index may lack attributes, and is as old as the index.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidItem`] names the attribute that does not fit.
+    pub fn parse(&self, item: Item) -> Result<T> {
+        item::from_item(item, schema::<T>()).map_err(self.named())
+    }
+
+    /// The item, and its version as it is stored.
+    pub(crate) fn parse_with_version(&self, item: Item) -> Result<(T, StoredVersion)> {
+        let version = StoredVersion::of(&item, schema::<T>()).map_err(self.named())?;
+        Ok((self.parse(item)?, version))
+    }
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), items: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("name", &self.name()).finish_non_exhaustive()
+    }
+}

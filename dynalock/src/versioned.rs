@@ -1,0 +1,89 @@
+//! The trait that the derive implements.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Result;
+use crate::schema::{Schema, VersionNumber};
+use crate::snapshot::Snapshot;
+use crate::write::ConditionalWrite;
+
+/// A struct with a partition key and a version. Implemented by `#[derive(Versioned)]`, never by hand.
+///
+/// The `.._write()` methods build what [`Table`](crate::Table) sends for the call of the same name, as plain data for
+/// requests that you send yourself; see [`ConditionalWrite`] for what is then yours to do.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not versioned",
+    label = "no version field is known for this type",
+    note = "add `#[derive(dynalock::Versioned)]` and mark one field with `#[dynalock(version)]`"
+)]
+pub trait Versioned: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The type of the partition key, or [`PartitionAndSort`](crate::PartitionAndSort) of both key types.
+    type Key: 'static;
+
+    /// The type of the version field.
+    type Version: VersionNumber;
+
+    #[doc(hidden)]
+    const SCHEMA: Schema;
+
+    #[doc(hidden)]
+    fn __version(&self) -> Self::Version;
+
+    #[doc(hidden)]
+    fn __set_version(&mut self, version: Self::Version);
+
+    /// Stores this object if no item has its key. The version in the object is ignored.
+    fn create_write(&self) -> Result<ConditionalWrite> {
+        ConditionalWrite::create(snapshot(self)?, None, system_time)
+    }
+
+    /// Sets every attribute of the struct if the version is still the same.
+    fn save_write(&self) -> Result<ConditionalWrite> {
+        ConditionalWrite::save(snapshot(self)?, None, system_time)
+    }
+
+    /// As `save_write`, but drops attributes that the struct doesn't know.
+    fn replace_write(&self) -> Result<ConditionalWrite> {
+        ConditionalWrite::replace(snapshot(self)?, None, system_time)
+    }
+
+    /// Raises the version, and changes nothing else, if it is still the same.
+    fn touch_write(&self) -> Result<ConditionalWrite> {
+        ConditionalWrite::touch(snapshot(self)?, None, system_time)
+    }
+
+    /// Deletes the item if the version is still the same.
+    fn delete_write(&self) -> Result<ConditionalWrite> {
+        ConditionalWrite::delete(snapshot(self)?, None)
+    }
+
+    /// Changes nothing, but fails the transaction it is part of unless the version is still the same.
+    fn check_write(&self) -> Result<ConditionalWrite> {
+        ConditionalWrite::check(snapshot(self)?, None)
+    }
+}
+
+/// Where a schema has its fixed address.
+struct Of<T>(std::marker::PhantomData<T>);
+
+impl<T: Versioned> Of<T> {
+    const SCHEMA: &'static Schema = &T::SCHEMA;
+}
+
+/// What the derive knows about `T`.
+pub(crate) fn schema<T: Versioned>() -> &'static Schema {
+    Of::<T>::SCHEMA
+}
+
+/// Takes an object apart for writing.
+pub(crate) fn snapshot<T: Versioned>(object: &T) -> Result<Snapshot> {
+    Snapshot::of(object, schema::<T>(), object.__version().to_u64(), T::Version::MAX)
+}
+
+fn system_time() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,342 @@
+//! One conditional write, as plain data that renders to an SDK request.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update,
+};
+
+use crate::condition::{self, Condition, Expect};
+use crate::error::{Error, Result};
+use crate::expression::{Changes, Placeholders};
+use crate::item::{self, Item, StoredVersion};
+use crate::schema::Schema;
+use crate::snapshot::Snapshot;
+
+/// A write that goes through only if the stored item is still as expected.
+///
+/// It comes from the `.._write()` methods of [`Versioned`](crate::Versioned), holds no client, and is exactly what
+/// [`Table`](crate::Table) sends for the call of the same name. Use it where you send requests yourself: alone, through
+/// the SDK's fluent builders, or as part of a transaction.
+///
+/// **Sent by hand it has no retry and no verdict.** If a reply is lost, the SDK sends the request again and the second one
+/// fails its check although the first was applied; only [`Table`](crate::Table) tells these apart. The object's version
+/// field is not raised either: it has the version [`next_version`](Self::next_version) once the write went through.
+#[derive(Clone)]
+#[must_use = "a write does nothing until it is sent"]
+pub struct ConditionalWrite {
+    schema: &'static Schema,
+    action: Action,
+    expect: Expect,
+    next_version: Option<u64>,
+    conditional: bool,
+    condition: String,
+    placeholders: Placeholders,
+}
+
+#[derive(Clone)]
+enum Action {
+    Put { item: Item },
+    Update { key: Item, expression: String },
+    Delete { key: Item },
+    Check { key: Item },
+}
+
+/// Which DynamoDB operation carries a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    PutItem,
+    UpdateItem,
+    DeleteItem,
+    ConditionCheck,
+}
+
+impl Operation {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::PutItem => "PutItem",
+            Self::UpdateItem => "UpdateItem",
+            Self::DeleteItem => "DeleteItem",
+            Self::ConditionCheck => "ConditionCheck",
+        }
+    }
+}
+
+/// Microseconds since 1970, asked for only where a schema starts with the clock.
+pub(crate) trait Now: Fn() -> u64 {}
+impl<F: Fn() -> u64> Now for F {}
+
+impl ConditionalWrite {
+    /// Stores a new item.
+    pub(crate) fn create(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
+        let version = object.first_version(now)?;
+        Self::put(object, Expect::Absent, version, extra)
+    }
+
+    /// Stores the object, and drops attributes that its struct doesn't know.
+    pub(crate) fn replace(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
+        let version = object.next_version(now)?;
+        let expect = Expect::version(object.version);
+        Self::put(object, expect, version, extra)
+    }
+
+    fn put(object: Snapshot, expect: Expect, version: u64, extra: Option<&Condition>) -> Result<Self> {
+        let Snapshot { schema, key: mut item, attributes, .. } = object;
+        item.reserve(attributes.len() + 1);
+        item.extend(attributes.into_iter().map(|(name, value)| (name.into_owned(), value)));
+        item.insert(schema.version.to_owned(), AttributeValue::N(version.to_string()));
+        item::check_size(item.iter().map(|(name, value)| (name.as_str(), value)))?;
+        let action = Action::Put { item };
+        Self::new(schema, action, expect, Some(version), extra, Placeholders::default())
+    }
+
+    /// Sets every attribute that the struct knows, and removes those that serde left out.
+    pub(crate) fn save(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
+        let (schema, key) = (object.schema, object.key.clone());
+        let (expect, version) = (Expect::version(object.version), object.next_version(now)?);
+        Self::change(schema, key, Changes::all(object), expect, version, extra)
+    }
+
+    /// Raises the version and changes nothing else.
+    pub(crate) fn touch(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
+        let (expect, version) = (Expect::version(object.version), object.next_version(now)?);
+        Self::change(object.schema, object.key, Changes::default(), expect, version, extra)
+    }
+
+    /// Writes what differs between two states of an object that was read at version `read`; `None` if nothing does.
+    pub(crate) fn update(
+        before: &Snapshot,
+        after: Snapshot,
+        read: StoredVersion,
+        extra: Option<&Condition>,
+        now: impl Now,
+    ) -> Result<Option<Self>> {
+        let schema = before.schema;
+        if let Some(key) =
+            schema.key_attributes().find(|key| before.key.get(key.name) != after.key.get(key.name))
+        {
+            return Err(Error::item(key.name, "the closure changed the key, and keys never change"));
+        }
+        let changes = Changes::between(before, after);
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let version = before.next_version(now)?;
+        let expect = match read.number() {
+            0 => Expect::AsRead(read),
+            version => Expect::Version(version),
+        };
+        Self::change(schema, before.key.clone(), changes, expect, version, extra).map(Some)
+    }
+
+    fn change(
+        schema: &'static Schema,
+        key: Item,
+        changes: Changes,
+        expect: Expect,
+        version: u64,
+        extra: Option<&Condition>,
+    ) -> Result<Self> {
+        item::check_size(changes.attributes())?;
+        let mut placeholders = Placeholders::default();
+        let expression = changes.render(schema.version, version, &mut placeholders)?;
+        let action = Action::Update { key, expression };
+        Self::new(schema, action, expect, Some(version), extra, placeholders)
+    }
+
+    /// Removes the item.
+    pub(crate) fn delete(object: Snapshot, extra: Option<&Condition>) -> Result<Self> {
+        let expect = Expect::version(object.version);
+        let action = Action::Delete { key: object.key };
+        Self::new(object.schema, action, expect, None, extra, Placeholders::default())
+    }
+
+    /// Changes nothing, but lets a transaction fail if the item is no longer as it was read.
+    pub(crate) fn check(object: Snapshot, extra: Option<&Condition>) -> Result<Self> {
+        let expect = Expect::version(object.version);
+        let action = Action::Check { key: object.key };
+        Self::new(object.schema, action, expect, None, extra, Placeholders::default())
+    }
+
+    fn new(
+        schema: &'static Schema,
+        action: Action,
+        expect: Expect,
+        next_version: Option<u64>,
+        extra: Option<&Condition>,
+        mut placeholders: Placeholders,
+    ) -> Result<Self> {
+        let condition = condition::render(expect, extra, schema, &mut placeholders)?;
+        Ok(Self {
+            schema,
+            action,
+            expect,
+            next_version,
+            conditional: extra.is_some(),
+            condition,
+            placeholders,
+        })
+    }
+
+    /// The version that the item has once this write went through; `None` for a delete or a check.
+    #[must_use]
+    pub fn next_version(&self) -> Option<u64> {
+        self.next_version
+    }
+
+    /// The condition expression.
+    #[must_use]
+    pub fn condition_expression(&self) -> &str {
+        &self.condition
+    }
+
+    /// The update expression; `None` for writes that are no `UpdateItem`.
+    #[must_use]
+    pub fn update_expression(&self) -> Option<&str> {
+        match &self.action {
+            Action::Update { expression, .. } => Some(expression),
+            _ => None,
+        }
+    }
+
+    /// What the `#` placeholders of both expressions stand for.
+    #[must_use]
+    pub fn names(&self) -> &HashMap<String, String> {
+        &self.placeholders.names
+    }
+
+    /// What the `:` placeholders of both expressions stand for.
+    #[must_use]
+    pub fn values(&self) -> &HashMap<String, AttributeValue> {
+        &self.placeholders.values
+    }
+
+    pub(crate) fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    pub(crate) fn expect(&self) -> Expect {
+        self.expect
+    }
+
+    /// Whether the caller added a condition.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.conditional
+    }
+
+    pub(crate) fn operation(&self) -> Operation {
+        match self.action {
+            Action::Put { .. } => Operation::PutItem,
+            Action::Update { .. } => Operation::UpdateItem,
+            Action::Delete { .. } => Operation::DeleteItem,
+            Action::Check { .. } => Operation::ConditionCheck,
+        }
+    }
+
+    /// The key of the item.
+    pub(crate) fn key(&self) -> Item {
+        match &self.action {
+            Action::Update { key, .. } | Action::Delete { key } | Action::Check { key } => key.clone(),
+            Action::Put { item } => {
+                let attributes = self.schema.key_attributes();
+                let of = |name: &str| item.get(name).map(|value| (name.to_owned(), value.clone()));
+                attributes.filter_map(|attribute| of(attribute.name)).collect()
+            }
+        }
+    }
+
+    /// `None` where there are no values: DynamoDB refuses an empty map.
+    fn some_values(&self) -> Option<Item> {
+        Some(self.placeholders.values.clone()).filter(|values| !values.is_empty())
+    }
+
+    /// This write as a `PutItem`. If it is none, the builder stays without table and item, and sending it fails.
+    pub fn put_item(&self, client: &Client, table: impl Into<String>) -> PutItemFluentBuilder {
+        let builder = client.put_item();
+        let Action::Put { item } = &self.action else { return builder };
+        builder
+            .table_name(table)
+            .set_item(Some(item.clone()))
+            .condition_expression(&self.condition)
+            .set_expression_attribute_names(Some(self.placeholders.names.clone()))
+            .set_expression_attribute_values(self.some_values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// This write as an `UpdateItem`. If it is none, the builder stays without table and key, and sending it fails.
+    pub fn update_item(&self, client: &Client, table: impl Into<String>) -> UpdateItemFluentBuilder {
+        let builder = client.update_item();
+        let Action::Update { key, expression } = &self.action else { return builder };
+        builder
+            .table_name(table)
+            .set_key(Some(key.clone()))
+            .update_expression(expression)
+            .condition_expression(&self.condition)
+            .set_expression_attribute_names(Some(self.placeholders.names.clone()))
+            .set_expression_attribute_values(self.some_values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// This write as a `DeleteItem`. If it is none, the builder stays without table and key, and sending it fails.
+    pub fn delete_item(&self, client: &Client, table: impl Into<String>) -> DeleteItemFluentBuilder {
+        let builder = client.delete_item();
+        let Action::Delete { key } = &self.action else { return builder };
+        builder
+            .table_name(table)
+            .set_key(Some(key.clone()))
+            .condition_expression(&self.condition)
+            .set_expression_attribute_names(Some(self.placeholders.names.clone()))
+            .set_expression_attribute_values(self.some_values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// This write as one action of a `TransactWriteItems`.
+    #[must_use]
+    pub fn transact_write_item(&self, table: impl Into<String>) -> TransactWriteItem {
+        let item = TransactWriteItem::builder();
+        let table = table.into();
+        macro_rules! action {
+            ($builder:expr) => {
+                $builder
+                    .table_name(table)
+                    .condition_expression(&self.condition)
+                    .set_expression_attribute_names(Some(self.placeholders.names.clone()))
+                    .set_expression_attribute_values(self.some_values())
+                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                    .build()
+                    .ok()
+            };
+        }
+        // Every required member is set, so no build fails.
+        match &self.action {
+            Action::Put { item: put } => item.set_put(action!(Put::builder().set_item(Some(put.clone())))),
+            Action::Update { key, expression } => item.set_update(action!(
+                Update::builder().set_key(Some(key.clone())).update_expression(expression)
+            )),
+            Action::Delete { key } => item.set_delete(action!(Delete::builder().set_key(Some(key.clone())))),
+            Action::Check { key } => {
+                item.set_condition_check(action!(ConditionCheck::builder().set_key(Some(key.clone()))))
+            }
+        }
+        .build()
+    }
+}
+
+/// Shows the expressions and what their names stand for, but no values.
+impl fmt::Debug for ConditionalWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConditionalWrite")
+            .field("operation", &self.operation())
+            .field("condition", &self.condition)
+            .field("update", &self.update_expression())
+            .field("names", &self.placeholders.names)
+            .field("next_version", &self.next_version)
+            .finish_non_exhaustive()
+    }
+}

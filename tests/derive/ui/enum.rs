@@ -1,0 +1,8 @@
+use dynalock::Versioned;
+
+#[derive(Versioned)]
+enum Order {
+    Open,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use dynalock::Versioned;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Versioned)]
+struct Order {
+    #[dynalock(partition_key)]
+    #[serde(with = "u64")]
+    id: u64,
+    #[dynalock(version)]
+    version: u64,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use dynalock::Versioned;
+
+#[derive(Versioned)]
+struct Order;
+
+fn main() {}

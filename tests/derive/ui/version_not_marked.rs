@@ -1,0 +1,11 @@
+use dynalock::Versioned;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Versioned)]
+struct Order {
+    #[dynalock(partition_key)]
+    id: String,
+    version: u64,
+}
+
+fn main() {}
