@@ -222,7 +222,7 @@ fn start(cx: &Ctxt, word: &Word) -> Option<Start> {
         }
         Some(Lit::Int(number)) => match plain_number(&number) {
             Some(0) => {
-                cx.error(word, "`start` is 1 or more", "version 0 means that an item was never stored")
+                cx.error(word, "`start` is 1 or more", "version 0 means that an item was never stored");
             }
             Some(first) => return Some(Start::At(first)),
             None => cx.error(word, "`start` expects a whole number of at most 64 bits", HELP),

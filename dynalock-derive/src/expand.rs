@@ -31,16 +31,18 @@ pub(crate) fn expand(checked: Checked<'_>) -> TokenStream {
     let bounds = where_clause(model.generics, &private, &keys, version.ty, start);
 
     let key = key_type(&private, &keys);
+    let key = quote_spanned!(here(partition_key.ty.span())=> type Key = #key;);
     let schema = schema(checked, &private);
     let version_type = version.ty;
+    let version_item = quote_spanned!(here(version_type.span())=> type Version = #version_type;);
     let version_field = version.ident;
     let checks = constant_checks(checked, &private);
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
         impl #impl_generics #krate::Versioned for #ident #type_generics #bounds {
-            type Key = #key;
-            type Version = #version_type;
+            #key
+            #version_item
             const SCHEMA: #private::Schema = #schema;
             fn __version(&self) -> #version_type {
                 ::core::clone::Clone::clone(&self.#version_field)

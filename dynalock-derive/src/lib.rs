@@ -53,7 +53,7 @@ use crate::model::Model;
 /// # Above a field
 ///
 /// - `#[dynalock(partition_key)]`: the field that identifies the item. Strings, integers, bytes (such as
-///   `serde_bytes::ByteBuf`) and every type that serde stores as one of these.
+///   `serde_bytes::ByteBuf`) and every type that serde stores as one of these. The type must be as visible as the struct.
 /// - `#[dynalock(sort_key)]`: the second part of the key, where the table has one. The same types.
 /// - `#[dynalock(version)]`: the version, a `u8`, `u16`, `u32`, `u64`, `i32` or `i64`. 0 means that the item was never
 ///   stored. dynalock reads and sets it.
