@@ -1,0 +1,1 @@
+//! What each call sends and answers, on a real engine.

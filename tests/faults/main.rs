@@ -1,0 +1,1 @@
+//! What each call answers when requests and replies are lost.
