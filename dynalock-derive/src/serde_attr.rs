@@ -30,7 +30,7 @@ impl SerdeStruct {
             if word.name == RENAME_ALL {
                 let (write, from) = both_ways(&word);
                 read.write_case = write.and_then(|rule| Case::named(&rule.value())).or(read.write_case);
-                read.read_case = from.and_then(|rule| Case::named(&rule.value())).or(read.read_case);
+                read.read_case = from.first().and_then(|rule| Case::named(&rule.value())).or(read.read_case);
                 read.rename_all = Some(word.name);
             } else if word.name == TAG {
                 read.tag = word.text();
@@ -46,7 +46,7 @@ impl SerdeStruct {
 #[derive(Default)]
 pub(crate) struct SerdeField {
     write_name: Option<LitStr>,
-    read_name: Option<LitStr>,
+    read_names: Vec<LitStr>,
     skipped: bool,
     flattened: bool,
     /// The word `rename`.
@@ -62,7 +62,7 @@ impl SerdeField {
             if word.name == RENAME {
                 let (write, from) = both_ways(&word);
                 read.write_name = write.or(read.write_name);
-                read.read_name = from.or(read.read_name);
+                read.read_names.extend(from);
                 read.rename = Some(word.name);
                 continue;
             }
@@ -85,23 +85,28 @@ impl SerdeField {
         self.write_name.as_ref()
     }
 
-    /// The attribute that serde writes for the field called `field`, and the one that it reads.
+    /// The attribute that serde writes for the field called `field`, and the one that it reads: another one, if it
+    /// reads any other.
     pub(crate) fn names(&self, field: &str, container: &SerdeStruct) -> (String, String) {
-        let name = |renamed: &Option<LitStr>, case: Option<Case>| match (renamed, case) {
-            (Some(name), _) => name.value(),
-            (None, Some(case)) => case.apply(field),
-            (None, None) => field.to_owned(),
+        let in_case = |case: Option<Case>| case.map_or_else(|| field.to_owned(), |case| case.apply(field));
+        let write = self.write_name.as_ref().map_or_else(|| in_case(container.write_case), LitStr::value);
+        let read = if self.read_names.is_empty() {
+            in_case(container.read_case)
+        } else {
+            let other = self.read_names.iter().map(LitStr::value).find(|name| *name != write);
+            other.unwrap_or_else(|| write.clone())
         };
-        (name(&self.write_name, container.write_case), name(&self.read_name, container.read_case))
+        (write, read)
     }
 }
 
-/// `= ".."` for both directions, or `(serialize = "..", deserialize = "..")`.
-fn both_ways(word: &Word) -> (Option<LitStr>, Option<LitStr>) {
+/// `= ".."` for both directions, or `(serialize = "..", deserialize = "..")`, where serde reads every name that it is
+/// given.
+fn both_ways(word: &Word) -> (Option<LitStr>, Vec<LitStr>) {
     let Value::List(list) = &word.value else {
-        return (word.text(), word.text());
+        return (word.text(), word.text().into_iter().collect());
     };
-    let (mut write, mut read) = (None, None);
+    let (mut write, mut read) = (None, Vec::new());
     for direction in split(list.clone()) {
         if let Piece::Word(direction) = direction
             && let Some(text) = direction.text()
@@ -109,8 +114,7 @@ fn both_ways(word: &Word) -> (Option<LitStr>, Option<LitStr>) {
             if direction.name == SERIALIZE {
                 write = write.or(Some(text));
             } else if direction.name == DESERIALIZE {
-                // The first of several names is the field's own; serde reads the others as aliases.
-                read = read.or(Some(text));
+                read.push(text);
             }
         }
     }
