@@ -13,9 +13,9 @@ pub(crate) fn fallback(
     input: &DeriveInput,
     krate: &TokenStream,
     model: Option<&Model<'_>>,
-    errors: Option<&syn::Error>,
+    errors: &syn::Error,
 ) -> TokenStream {
-    let errors = errors.map(syn::Error::to_compile_error);
+    let errors = errors.to_compile_error();
     let private = quote!(#krate::__private);
     let ident = &input.ident;
     let name = ident.to_string();

@@ -83,8 +83,16 @@ fn versioned(input: TokenStream) -> TokenStream {
     let checked = model.as_ref().and_then(|model| checked(&cx, model));
     match (cx.finish(), checked) {
         (None, Some(checked)) => expand::expand(checked),
-        (errors, _) => fallback::fallback(&input, &attrs.krate(), model.as_ref(), errors.as_ref()),
+        (errors, _) => {
+            let errors = errors.unwrap_or_else(|| unexplained(&input));
+            fallback::fallback(&input, &attrs.krate(), model.as_ref(), &errors)
+        }
     }
+}
+
+/// Keeps the dummy impl from ever compiling, should a rule find nothing wrong with a struct that lacks a field.
+fn unexplained(input: &DeriveInput) -> syn::Error {
+    syn::Error::new_spanned(&input.ident, "a versioned struct needs a partition key and a version")
 }
 
 /// The fields that the impl is made of. Where one of them is missing, an error says so.

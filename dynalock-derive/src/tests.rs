@@ -109,7 +109,7 @@ fn a_refused_struct() {
 
 /// Inputs that a struct turns into when a token is lost or stands twice.
 #[test]
-fn no_input_makes_the_macro_panic() {
+fn no_input_makes_the_macro_panic_or_lets_a_dummy_impl_compile() {
     let input = quote! {
         #[dynalock(stamps = 4, crate = "crate::dynalock")]
         #[serde(rename_all(serialize = "camelCase", deserialize = "kebab-case"), tag = "kind", bound = "")]
@@ -128,7 +128,9 @@ fn no_input_makes_the_macro_panic() {
     let variants = variants(input);
     assert!(variants.len() > 300);
     for variant in variants {
-        assert!(!versioned(variant).is_empty());
+        let output = versioned(variant).to_string();
+        assert!(output.contains("impl") || output.contains("compile_error"));
+        assert!(!output.contains("loop") || output.contains("compile_error"), "{output}");
     }
 }
 

@@ -38,6 +38,18 @@ struct Clocked<T: Mark, V: Serialize + DeserializeOwned> {
     version: V,
 }
 
+#[derive(Serialize, Deserialize, Versioned)]
+struct Marked {
+    #[dynalock(partition_key)]
+    id: <Self as Mark>::Id,
+    #[dynalock(version, start = 2)]
+    version: <Self as Mark>::Id,
+}
+
+impl Mark for Marked {
+    type Id = u32;
+}
+
 trait Mark {
     type Id: Serialize + DeserializeOwned;
 }
@@ -71,6 +83,8 @@ fn keys_and_versions_may_be_generic_themselves() {
     key_is::<Clocked<Unit, i64>, u32>();
     assert_eq!(Tagged::<String, i32>::SCHEMA.start, Start::At(7));
     assert_eq!(Clocked::<Unit, u64>::SCHEMA.start, Start::Clock);
+    key_is::<Marked, u32>();
+    assert_eq!(Marked { id: 6, version: 7 }.__version(), 7);
     let tagged = Tagged::<_, u8, 1> { id: 1_u8, tag: Tag(2), version: 9_u8 };
     assert_eq!((tagged.__version(), tagged.id, tagged.tag.0), (9, 1, 2));
     assert_eq!(Clocked::<Unit, u64> { id: 4, version: 5 }.__version(), 5);

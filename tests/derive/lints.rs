@@ -63,6 +63,36 @@ pub(crate) struct Order {
     pub(crate) version: u64,
 }
 
+/// An identifier that nobody should use any more, and a struct that does.
+mod former {
+    use dynalock::Versioned;
+
+    #[deprecated]
+    pub(crate) type FormerId = u32;
+
+    #[derive(Versioned)]
+    pub(crate) struct Order {
+        #[allow(deprecated)]
+        #[dynalock(partition_key)]
+        pub(crate) id: FormerId,
+        #[allow(deprecated)]
+        #[dynalock(version, start = 7)]
+        pub(crate) version: FormerId,
+    }
+
+    impl serde::Serialize for Order {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            (self.id, self.version).serialize(serializer)
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Order {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            serde::Deserialize::deserialize(deserializer).map(|(id, version)| Self { id, version })
+        }
+    }
+}
+
 #[test]
 fn strict_lints_find_nothing() {
     let account = Account { id: "alice".into(), balance: 1, version: 2 };
@@ -71,4 +101,5 @@ fn strict_lints_find_nothing() {
     #[allow(deprecated)]
     let order = Order { id: line.cart, version: 6 };
     assert_eq!(order.__version(), 6);
+    assert_eq!(former::Order { id: 5, version: 8 }.__version(), 8);
 }

@@ -46,7 +46,7 @@ fn what_is_said_counts() {
     }
 
     #[derive(Serialize, Deserialize, Versioned)]
-    #[dynalock(stamps = 32,)]
+    #[dynalock(stamps = 32)]
     struct Event {
         #[dynalock(partition_key)]
         source: Source,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, Versioned)]
 struct Order {
     #[dynalock(partition_key)]
-    #[serde(with = "u64")]
-    id: u64,
+    #[serde(with = "Vec::<u8>")]
+    id: Vec<u8>,
     #[dynalock(version)]
     version: u64,
 }

@@ -1,8 +1,10 @@
 use dynalock::Versioned;
+use serde::{Deserialize, Serialize};
 
-#[derive(Versioned)]
+#[derive(Serialize, Deserialize, Versioned)]
 struct Order {
     #[dynalock(partition_key)]
+    #[serde(rename(deserialize = "id", deserialize = "number"))]
     id: String,
     #[dynalock(version)]
     version: u64,
