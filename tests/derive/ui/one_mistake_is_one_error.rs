@@ -1,4 +1,4 @@
-use dynalock::Versioned;
+use dynalock::{Result, Table, Versioned};
 
 #[derive(serde::Serialize, serde::Deserialize, Versioned)]
 struct Order {
@@ -7,8 +7,9 @@ struct Order {
     version: u64,
 }
 
-fn table<T: Versioned>() {}
-
-fn main() {
-    table::<Order>();
+async fn raise(orders: Table<Order>, order: &mut Order) -> Result<Option<Order>> {
+    orders.save(order).await?;
+    orders.get("alice").await
 }
+
+fn main() {}
