@@ -31,11 +31,11 @@ impl<'a> Model<'a> {
                 }
             },
             Data::Enum(data) => {
-                report_not_a_struct(cx, &data.enum_token, "enum");
+                report_not_a_struct(cx, data.enum_token, "enum");
                 return None;
             }
             Data::Union(data) => {
-                report_not_a_struct(cx, &data.union_token, "union");
+                report_not_a_struct(cx, data.union_token, "union");
                 return None;
             }
         };

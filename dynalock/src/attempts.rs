@@ -1,4 +1,4 @@
-//! What became of each attempt that the SDK made for one call: an interceptor that watches, and changes nothing.
+//! The attempts that the SDK makes for one write: what became of them, and that all of them are the same request.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,8 +6,9 @@ use std::io;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_sdk_dynamodb::config::http::HttpRequest;
 use aws_sdk_dynamodb::config::interceptors::{
-    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+    BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata};
@@ -42,18 +43,7 @@ const DEFINITE: [&str; 24] = [
     "ValidationException",
 ];
 
-/// What became of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// Nothing was transmitted.
-    NotSent,
-    /// DynamoDB answered, and the answer can be trusted.
-    Answered,
-    /// It may have been applied, or may yet be.
-    Unclear,
-}
-
-/// The attempts of one SDK call.
+/// The attempts of one write, over all its calls of the SDK.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts(Mutex<Progress>);
 
@@ -61,9 +51,12 @@ pub(crate) struct Attempts(Mutex<Progress>);
 struct Progress {
     /// Transmitted, and nothing known of it since.
     under_way: bool,
-    /// An attempt before the last one was unclear.
-    unclear_before: bool,
-    last: Option<Fate>,
+    /// The last attempt may have been applied, or may yet be.
+    last_unclear: bool,
+    /// Some attempt may have been applied, or may yet be.
+    unclear: bool,
+    /// The request as it was serialized the first time.
+    request: Option<HttpRequest>,
 }
 
 impl Attempts {
@@ -75,26 +68,27 @@ impl Attempts {
         self.progress().under_way = true;
     }
 
-    fn settle(&self, fate: Fate) {
-        let mut progress = self.progress();
-        let fate = if progress.under_way { fate } else { Fate::NotSent };
-        progress.unclear_before |= progress.last == Some(Fate::Unclear);
-        progress.last = Some(fate);
-        progress.under_way = false;
+    fn settle(&self, is_answer: bool) {
+        let progress = &mut *self.progress();
+        progress.last_unclear = std::mem::take(&mut progress.under_way) && !is_answer;
+        progress.unclear |= progress.last_unclear;
     }
 
-    /// What became of the last attempt. One that was given up while it was under way is unclear.
-    pub(crate) fn last(&self) -> Fate {
-        match *self.progress() {
-            Progress { under_way: true, .. } => Fate::Unclear,
-            Progress { last, .. } => last.unwrap_or(Fate::NotSent),
-        }
+    /// Whether there is a request to send again: none if the SDK gave up before it had made one.
+    pub(crate) fn can_be_repeated(&self) -> bool {
+        self.progress().request.is_some()
     }
 
-    /// Whether an attempt before the last one may have been applied.
-    pub(crate) fn unclear_before(&self) -> bool {
+    /// Whether the last attempt got no answer that can be trusted.
+    pub(crate) fn last_is_unclear(&self) -> bool {
         let progress = self.progress();
-        progress.unclear_before || progress.under_way && progress.last == Some(Fate::Unclear)
+        progress.last_unclear || progress.under_way
+    }
+
+    /// Whether any attempt got no answer that can be trusted, and so may have been applied.
+    pub(crate) fn are_unclear(&self) -> bool {
+        let progress = self.progress();
+        progress.unclear || progress.under_way
     }
 }
 
@@ -121,6 +115,22 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
         "dynalock::Watch"
     }
 
+    /// Keeps the request the first time, and puts it in place of later ones, which so are the same to the byte.
+    fn modify_before_retry_loop(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let progress = &mut *self.attempts.progress();
+        match progress.request.as_ref().map(HttpRequest::try_clone) {
+            None => progress.request = context.request().try_clone(),
+            Some(Some(request)) => *context.request_mut() = request,
+            Some(None) => return Err("the request cannot be sent again".into()),
+        }
+        Ok(())
+    }
+
     fn read_before_transmit(
         &self,
         _: &BeforeTransmitInterceptorContextRef<'_>,
@@ -137,31 +147,26 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let fate = match context.output_or_error() {
-            Some(Ok(_)) => Fate::Answered,
+        let is_answer = match context.output_or_error() {
+            Some(Ok(_)) => true,
             Some(Err(error)) => {
                 let refused = context.response().is_some_and(|response| response.status().is_client_error());
                 let code = error
                     .as_operation_error()
                     .and_then(|error| error.downcast_ref::<E>())
                     .and_then(ProvideErrorMetadata::code);
-                if refused && code.is_some_and(|code| DEFINITE.contains(&code)) {
-                    Fate::Answered
-                } else if error.as_connector_error().is_some_and(|error| was_refused(error)) {
-                    Fate::NotSent
-                } else {
-                    Fate::Unclear
-                }
+                refused && code.is_some_and(|code| DEFINITE.contains(&code))
+                    || error.as_connector_error().is_some_and(|error| never_connected(error))
             }
-            None => Fate::Unclear,
+            None => false,
         };
-        self.attempts.settle(fate);
+        self.attempts.settle(is_answer);
         Ok(())
     }
 }
 
 /// Whether no connection came about. Other failures to connect are not told apart from those of a connection in use.
-fn was_refused(error: &(dyn StdError + 'static)) -> bool {
+fn never_connected(error: &(dyn StdError + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source())
         .filter_map(|error| error.downcast_ref::<io::Error>())
         .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription,
     TableStatus,
 };
 
-use crate::error::{Error, Result, SdkFailure};
+use crate::error::{Error, Result};
 use crate::schema::KeyAttribute;
 use crate::table::Table;
 use crate::target::Reason;
@@ -45,14 +44,12 @@ impl<T: Versioned> Table<T> {
                 _ => create,
             }
         });
-        let budget = self.retry().start();
-        let send = |config: config::Builder| create.customize().config_override(config).send();
-        match self.target().call("CreateTable", &budget, send).await {
+        let mut budget = self.retry().start();
+        let call = create.customize().config_override(self.target().config(&budget)).send();
+        match self.target().within(&mut budget, "CreateTable", call).await {
             Ok(_) => {}
-            Err(failure) => match failure.reason {
-                Reason::Other(failure) if failure.code() == Some("ResourceInUseException") => {}
-                reason => return Err(self.refused(reason)),
-            },
+            Err(Reason::Other(failure)) if failure.code() == Some("ResourceInUseException") => {}
+            Err(reason) => return Err(reason.into_error()),
         }
         for _ in 0..LOOKS {
             let table = self.describe().await?;
@@ -69,10 +66,11 @@ impl<T: Versioned> Table<T> {
         let mut budget = self.retry().start();
         let describe = self.target().client.describe_table().table_name(self.name());
         loop {
-            let send = |config: config::Builder| describe.clone().customize().config_override(config).send();
-            match self.target().call("DescribeTable", &budget, send).await {
+            let config = self.target().config(&budget);
+            let call = describe.clone().customize().config_override(config).send();
+            match self.target().within(&mut budget, "DescribeTable", call).await {
                 Ok(output) => return Ok(output.table.unwrap_or_else(|| TableDescription::builder().build())),
-                Err(failure) => failure.after_wait(&mut budget).await?,
+                Err(reason) => reason.after_wait(&mut budget).await?,
             }
         }
     }
@@ -99,16 +97,6 @@ impl<T: Versioned> Table<T> {
         let (found, expected, name) = (found.join(", "), expected.join(", "), schema::<T>().name);
         let problem = format!("the table exists with the key {found}, but `{name}` needs {expected}");
         Err(self.named()(Error::request(problem)))
-    }
-
-    fn refused(&self, reason: Reason) -> Error {
-        match reason {
-            Reason::Other(failure) => Error::Sdk(failure.into()),
-            Reason::CheckFailed(_) => {
-                let failure = "a failed check answered a request without one".into();
-                Error::Sdk(SdkFailure::transport("CreateTable", self.name(), failure, false).into())
-            }
-        }
     }
 }
 

@@ -92,14 +92,15 @@ impl<T: Versioned> Table<T> {
         let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
         let request = self.target().client.batch_get_item().set_request_items(keys);
         loop {
-            let send = |config| request.clone().customize().config_override(config).send();
-            match self.target().call(BATCH, budget, send).await {
+            let config = self.target().config(budget);
+            let call = request.clone().customize().config_override(config).send();
+            match self.target().within(budget, BATCH, call).await {
                 Ok(output) => {
                     let items = output.responses.and_then(|mut tables| tables.remove(name));
                     let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));
                     return Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()));
                 }
-                Err(failure) => failure.after_wait(budget).await?,
+                Err(reason) => reason.after_wait(budget).await?,
             }
         }
     }

@@ -22,7 +22,7 @@ impl<T> Options<T> {
     }
 
     /// Sends a write that the caller's object made.
-    pub(crate) async fn send(&self, write: &ConditionalWrite) -> Result<Applied> {
+    pub(crate) async fn send(&self, write: ConditionalWrite) -> Result<Applied> {
         self.table.target().write(write, &mut self.retry.start()).await
     }
 }

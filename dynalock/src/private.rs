@@ -1,6 +1,6 @@
 //! What generated code names. Not part of the public interface.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, LinkedList, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::marker::PhantomData;
 
 pub use serde::Serialize;
@@ -54,6 +54,7 @@ never_keys! {
     [T] Vec<T>;
     [T] VecDeque<T>;
     [T] LinkedList<T>;
+    [T] BinaryHeap<T>;
     [T, const N: usize] [T; N];
     [T, S] HashSet<T, S>;
     [T] BTreeSet<T>;
@@ -62,6 +63,7 @@ never_keys! {
     [A] (A,);
     [A, B] (A, B);
     [A, B, C] (A, B, C);
+    [A, B, C, D] (A, B, C, D);
 }
 
 /// What the dummy impl of a refused struct asks for, so that missing serde derives add no errors of their own.

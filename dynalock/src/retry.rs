@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::error::{Error, Result};
+
 /// Stands for deadlines that are too far away to be computed.
 const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
 
@@ -83,10 +85,10 @@ impl Retry {
 
     /// Starts to count attempts and time.
     pub(crate) fn start(self) -> Budget {
-        let delays = Delays { limit: self.first_delay, max: self.max_delay };
+        let delays = Delays { limit: self.first_delay, max: self.max_delay.min(A_CENTURY) };
         let now = Instant::now();
         let deadline = now.checked_add(self.deadline).unwrap_or(now + A_CENTURY);
-        Budget { retry: self, deadline, used: 1, delays }
+        Budget { retry: self, deadline, used: 1, delays, earlier: None }
     }
 }
 
@@ -114,6 +116,8 @@ pub(crate) struct Budget {
     deadline: Instant,
     used: u32,
     delays: Delays,
+    /// Why the attempt before this one was not the last.
+    earlier: Option<Error>,
 }
 
 impl Budget {
@@ -139,10 +143,38 @@ impl Budget {
             return false;
         }
         let delay = self.delays.next().unwrap_or_default();
-        if Instant::now() + delay >= self.deadline {
+        if delay >= self.deadline.saturating_duration_since(Instant::now()) {
             return false;
         }
         tokio::time::sleep(delay).await;
         self.take()
+    }
+
+    /// As `wait`, but an attempt that is not made leaves `error`.
+    pub(crate) async fn wait_after(&mut self, error: Error) -> Result<()> {
+        if !self.wait().await {
+            return Err(error);
+        }
+        self.earlier = Some(error);
+        Ok(())
+    }
+
+    /// As `take`, but an attempt that is not made leaves `error`.
+    pub(crate) fn take_after(&mut self, error: Error) -> Result<()> {
+        if !self.take() {
+            return Err(error);
+        }
+        self.earlier = Some(error);
+        Ok(())
+    }
+
+    /// What went wrong before is over.
+    pub(crate) fn succeeded(&mut self) {
+        self.earlier = None;
+    }
+
+    /// The error of a call that was cut off: what went wrong before says more than that time was up.
+    pub(crate) fn out_of_time(&mut self, cut_off: Error) -> Error {
+        self.earlier.take().unwrap_or(cut_off)
     }
 }

@@ -145,17 +145,18 @@ impl<'a, T: Versioned> IntoFuture for Write<'a, T> {
             let write = snapshot(item)
                 .and_then(|object| kind.build(object, options.condition.as_ref(), || target.now()))
                 .map_err(options.table.named())?;
-            options.send(&write).await?;
-            raise(item, &write);
+            let version = write.next_version();
+            options.send(write).await?;
+            raise(item, version);
             Ok(())
         })
     }
 }
 
 /// Gives an object the version that a write of it has stored.
-pub(crate) fn raise<T: Versioned>(item: &mut T, write: &ConditionalWrite) {
+pub(crate) fn raise<T: Versioned>(item: &mut T, version: Option<u64>) {
     // A write is only built with a version that the type can hold.
-    if let Some(version) = write.next_version().and_then(T::Version::from_u64) {
+    if let Some(version) = version.and_then(T::Version::from_u64) {
         item.__set_version(version);
     }
 }
@@ -189,7 +190,7 @@ impl<'a, T: Versioned> IntoFuture for Delete<'a, T> {
             let write = snapshot(item)
                 .and_then(|object| ConditionalWrite::delete(object, options.condition.as_ref()))
                 .map_err(options.table.named())?;
-            match options.send(&write).await? {
+            match options.send(write).await? {
                 Applied::Now => Ok(Deleted::Now),
                 Applied::AlreadyGone => Ok(Deleted::AlreadyGone),
             }

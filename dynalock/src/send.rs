@@ -1,13 +1,19 @@
 //! One conditional write, sent until its outcome is known.
 
-use crate::attempts::Fate;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+
+use crate::attempts::{Attempts, Watch};
 use crate::conflict::Conflict;
 use crate::error::{Error, Result, Unknown};
 use crate::item::Item;
 use crate::retry::Budget;
-use crate::target::{Failure, Reason, Target};
+use crate::target::{Reason, Target};
 use crate::verdict::{Verdict, judge};
-use crate::write::{ConditionalWrite, Operation};
+use crate::write::{ConditionalWrite, Intent, Operation};
 
 /// How a write ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,46 +29,69 @@ impl Target {
     ///
     /// An attempt whose answer was lost may have been applied. From then on a failed check no longer tells whether this
     /// write or another one raised the version, and unless the stored item rules this write out, the outcome is unknown.
-    pub(crate) async fn write(&self, write: &ConditionalWrite, budget: &mut Budget) -> Result<Applied> {
-        let mut clean = true;
+    pub(crate) async fn write(&self, write: ConditionalWrite, budget: &mut Budget) -> Result<Applied> {
+        let (intent, key) = (write.intent(), write.key());
+        let attempts = Arc::new(Attempts::default());
+        let mut write = Some(write);
         loop {
-            let Err(failure) = self.send(write, budget).await else { return Ok(Applied::Now) };
-            let was_clean = clean;
-            clean = clean && !failure.unclear_before && failure.last != Fate::Unclear;
-            let error = match failure.reason {
-                Reason::CheckFailed(told) => match self.judged(write, told, clean, budget).await {
-                    Ok(Some(applied)) => return Ok(applied),
-                    Ok(None) => self.conflict(write, None, Error::AlreadyExists),
-                    Err(error) => return Err(error),
+            let was_clean = !attempts.are_unclear();
+            let Err(reason) = self.send(intent.operation, write.take(), budget, &attempts).await else {
+                return Ok(Applied::Now);
+            };
+            let clean = !attempts.are_unclear();
+            let error = match reason {
+                Reason::CheckFailed(told) => match self.judged(intent, &key, told, clean, budget).await? {
+                    Some(applied) => return Ok(applied),
+                    None => self.conflict(intent, None, Error::AlreadyExists),
                 },
-                Reason::Other(failure) if failure.is_retryable() => Error::Sdk(failure.into()),
+                Reason::OutOfTime(failure) => {
+                    let error = budget.out_of_time(Error::Sdk(failure.into()));
+                    return Err(self.given_up(intent, clean, error));
+                }
                 Reason::Other(failure) => {
-                    return Err(self.given_up(write, clean, Error::Sdk(failure.into())));
+                    let passing = failure.is_retryable() || attempts.last_is_unclear();
+                    let error = Error::Sdk(failure.into());
+                    if !(passing && attempts.can_be_repeated()) {
+                        return Err(self.given_up(intent, clean, error));
+                    }
+                    error
                 }
             };
-            // The first time, at once: waiting would let other writers hide what this write left behind.
-            let again = if was_clean && !clean { budget.take() } else { budget.wait().await };
-            if !again {
-                return Err(self.given_up(write, clean, error));
-            }
-            tracing::debug!(table = %self.table, operation = write.operation().name(), clean, "sending again");
+            let again = if was_clean && !clean {
+                // Waiting would let other writers hide what this write left behind.
+                budget.take_after(error)
+            } else {
+                budget.wait_after(error).await
+            };
+            again.map_err(|error| self.given_up(intent, clean, error))?;
+            tracing::debug!(table = %self.table, operation = intent.operation.name(), clean, "sending again");
         }
     }
 
-    async fn send(&self, write: &ConditionalWrite, budget: &Budget) -> Result<(), Failure> {
-        let (client, table) = (&self.client, &*self.table);
-        let operation = write.operation();
+    /// Sends `write`, or where that is `None`, what was sent before.
+    async fn send(
+        &self,
+        operation: Operation,
+        write: Option<ConditionalWrite>,
+        budget: &mut Budget,
+        attempts: &Arc<Attempts>,
+    ) -> Result<(), Reason> {
+        let (client, table) = (&self.client, self.table.to_string());
         macro_rules! send {
-            ($method:ident) => {{
-                let request = write.$method(client, table).customize();
-                let send = |config| request.config_override(config).send();
-                self.call(operation.name(), budget, send).await.map(drop)
+            ($method:ident, $first:ident, $error:ty) => {{
+                let request = match write {
+                    Some(write) => write.$first(client, table),
+                    None => client.$method().table_name(table),
+                };
+                let config = self.config(budget).interceptor(Watch::<$error>::new(attempts));
+                let call = request.customize().config_override(config).send();
+                self.within(budget, operation.name(), call).await.map(drop)
             }};
         }
         match operation {
-            Operation::PutItem => send!(put_item),
-            Operation::UpdateItem => send!(update_item),
-            Operation::DeleteItem => send!(delete_item),
+            Operation::PutItem => send!(put_item, into_put_item, PutItemError),
+            Operation::UpdateItem => send!(update_item, into_update_item, UpdateItemError),
+            Operation::DeleteItem => send!(delete_item, into_delete_item, DeleteItemError),
             // A check has no request of its own; it is part of a transaction.
             Operation::ConditionCheck => Ok(()),
         }
@@ -72,14 +101,15 @@ impl Target {
     /// refusal. If it told none, there may still be one, so a strongly consistent read tells.
     async fn judged(
         &self,
-        write: &ConditionalWrite,
+        write: Intent,
+        key: &Item,
         told: Option<Item>,
         clean: bool,
         budget: &mut Budget,
     ) -> Result<Option<Applied>> {
         let stored = match told {
             Some(item) => Some(item),
-            None => match self.read(write.key(), true, budget).await {
+            None => match self.read(key.clone(), true, budget).await {
                 Ok(item) => item,
                 Err(_) if clean => return Err(self.conflict(write, None, Error::Conflict)),
                 Err(error) => return Err(self.unknown(write, Some(error))),
@@ -96,23 +126,18 @@ impl Target {
         })
     }
 
-    fn conflict(
-        &self,
-        write: &ConditionalWrite,
-        item: Option<Item>,
-        error: fn(Box<Conflict>) -> Error,
-    ) -> Error {
-        let expected = write.expect().number();
-        error(Box::new(Conflict { table: self.table.clone(), schema: write.schema(), expected, item }))
+    fn conflict(&self, write: Intent, item: Option<Item>, error: fn(Box<Conflict>) -> Error) -> Error {
+        let expected = write.expect.number();
+        error(Box::new(Conflict { table: self.table.clone(), schema: write.schema, expected, item }))
     }
 
-    fn unknown(&self, write: &ConditionalWrite, cause: Option<Error>) -> Error {
-        let (expected, intended) = (write.expect().number(), write.next_version());
+    fn unknown(&self, write: Intent, cause: Option<Error>) -> Error {
+        let (expected, intended) = (write.expect.number(), write.next_version);
         Error::OutcomeUnknown(Box::new(Unknown { table: self.table.clone(), expected, intended, cause }))
     }
 
     /// The error of a write that is not sent again.
-    fn given_up(&self, write: &ConditionalWrite, clean: bool, error: Error) -> Error {
+    fn given_up(&self, write: Intent, clean: bool, error: Error) -> Error {
         if clean { error } else { self.unknown(write, Some(error)) }
     }
 }

@@ -1,15 +1,12 @@
 //! Where requests go: a client and a table, and one call of the SDK at a time.
 
 use std::error::Error as StdError;
-use std::future::Future;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{self, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-use crate::attempts::{Attempts, Fate, Watch};
 use crate::error::{Error, Result, SdkFailure};
 use crate::item::Item;
 use crate::retry::Budget;
@@ -21,71 +18,49 @@ pub(crate) struct Target {
     pub(crate) table: Box<str>,
 }
 
-/// A call of the SDK that did not succeed.
-pub(crate) struct Failure {
-    pub(crate) reason: Reason,
-    /// What became of the SDK's last attempt.
-    pub(crate) last: Fate,
-    /// Whether an attempt before the last one may have been applied.
-    pub(crate) unclear_before: bool,
-}
-
+/// Why a call of the SDK did not succeed.
 pub(crate) enum Reason {
     /// The condition did not hold; the item that it failed on, if the store told it.
     CheckFailed(Option<Item>),
+    /// The time of the whole call was up.
+    OutOfTime(SdkFailure),
     Other(SdkFailure),
 }
 
-impl Failure {
-    /// The failure as an error, if it may go away by itself and `budget` has an attempt left to see.
-    pub(crate) async fn after_wait(self, budget: &mut Budget) -> Result<()> {
-        match self.reason {
-            Reason::Other(failure) if !failure.is_retryable() => Err(Error::Sdk(failure.into())),
-            Reason::Other(failure) if !budget.wait().await => Err(Error::Sdk(failure.into())),
-            _ => Ok(()),
-        }
-    }
-}
-
 impl Target {
-    /// Makes one call of the SDK, which may send the request several times, within the time that `budget` has left.
-    /// `send` gets what the call needs in its configuration.
-    pub(crate) async fn call<O, E, F>(
+    /// Lets one call of the SDK, which may send its request several times, run within the time that `budget` has left.
+    pub(crate) async fn within<O, E>(
         &self,
+        budget: &mut Budget,
         operation: &'static str,
-        budget: &Budget,
-        send: impl FnOnce(config::Builder) -> F,
-    ) -> Result<O, Failure>
+        call: impl Future<Output = Result<O, SdkError<E>>>,
+    ) -> Result<O, Reason>
     where
-        F: Future<Output = Result<O, SdkError<E>>>,
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         aws_sdk_dynamodb::Error: From<E>,
     {
-        let attempts = Arc::new(Attempts::default());
-        let config = config::Builder::new()
-            .interceptor(Watch::<E>::new(&attempts))
-            .timeout_config(self.timeouts(budget));
-        let reason = match tokio::time::timeout_at(budget.deadline(), send(config)).await {
-            Ok(Ok(output)) => return Ok(output),
-            Ok(Err(error)) => self.reason(operation, error, attempts.last()),
-            Err(elapsed) => {
-                Reason::Other(SdkFailure::transport(operation, &self.table, elapsed.into(), true))
+        match tokio::time::timeout_at(budget.deadline(), call).await {
+            Ok(Ok(output)) => {
+                budget.succeeded();
+                Ok(output)
             }
-        };
-        Err(Failure { reason, last: attempts.last(), unclear_before: attempts.unclear_before() })
+            Ok(Err(error)) => Err(self.reason(operation, error)),
+            Err(elapsed) => {
+                Err(Reason::OutOfTime(SdkFailure::transport(operation, &self.table, elapsed.into(), true)))
+            }
+        }
     }
 
-    /// The timeout for one answer; a shorter one of the client's own stays in force.
-    fn timeouts(&self, budget: &Budget) -> TimeoutConfig {
+    /// What a call of ours has in its configuration: a timeout for one answer. A shorter one of the client's stays.
+    pub(crate) fn config(&self, budget: &Budget) -> config::Builder {
         let ours = budget.retry().answer_within();
         let theirs = self.client.config().timeout_config().and_then(TimeoutConfig::operation_attempt_timeout);
         let timeout = theirs.map_or(ours, |theirs| theirs.min(ours));
-        TimeoutConfig::builder().operation_attempt_timeout(timeout).build()
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(timeout).build();
+        config::Builder::new().timeout_config(timeouts)
     }
 
-    /// What `error` says. Of an answer that cannot be trusted, such as a truncated one, the best that can be made is to ask
-    /// again.
-    fn reason<E>(&self, operation: &'static str, error: SdkError<E>, last: Fate) -> Reason
+    fn reason<E>(&self, operation: &'static str, error: SdkError<E>) -> Reason
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         aws_sdk_dynamodb::Error: From<E>,
@@ -93,9 +68,13 @@ impl Target {
         let table = &self.table;
         let passing = match &error {
             SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-            SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+            // The connector calls some failures to transmit neither, but still passing.
+            SdkError::DispatchFailure(failure) => {
+                failure.is_io() || failure.is_timeout() || failure.as_other().is_some()
+            }
             SdkError::ServiceError(context) => {
-                last == Fate::Unclear || context.err().code().is_some_and(may_pass)
+                // Also where a reply of success could not be read, as when it was truncated.
+                !context.raw().status().is_client_error() || context.err().code().is_some_and(may_pass)
             }
             _ => false,
         };
@@ -121,13 +100,13 @@ impl Target {
         consistent: bool,
         budget: &mut Budget,
     ) -> Result<Option<Item>> {
-        let request =
-            self.client.get_item().table_name(&*self.table).set_key(Some(key)).consistent_read(consistent);
+        let request = self.client.get_item().table_name(&*self.table).consistent_read(consistent);
+        let request = request.set_key(Some(key));
         loop {
-            let send = |config| request.clone().customize().config_override(config).send();
-            match self.call("GetItem", budget, send).await {
+            let call = request.clone().customize().config_override(self.config(budget)).send();
+            match self.within(budget, "GetItem", call).await {
                 Ok(output) => return Ok(output.item),
-                Err(failure) => failure.after_wait(budget).await?,
+                Err(reason) => reason.after_wait(budget).await?,
             }
         }
     }
@@ -137,6 +116,30 @@ impl Target {
         let now = self.client.config().time_source().map_or_else(SystemTime::now, |clock| clock.now());
         let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Reason {
+    /// The reason as an error, for a request that had no condition.
+    pub(crate) fn into_error(self) -> Error {
+        Error::Sdk(Box::new(match self {
+            Self::OutOfTime(failure) | Self::Other(failure) => failure,
+            Self::CheckFailed(_) => {
+                let cause = "a failed check was the answer to a request without one".into();
+                SdkFailure::transport("request", "", cause, false)
+            }
+        }))
+    }
+
+    /// Waits for the next attempt, if this may go away by itself and `budget` has one; else says what stands in the way.
+    pub(crate) async fn after_wait(self, budget: &mut Budget) -> Result<()> {
+        match self {
+            Self::OutOfTime(failure) => Err(budget.out_of_time(Error::Sdk(failure.into()))),
+            reason => match reason.into_error() {
+                error if error.is_retryable() => budget.wait_after(error).await,
+                error => Err(error),
+            },
+        }
     }
 }
 

@@ -143,9 +143,10 @@ impl<T: Versioned, F> Call<T, F> {
                 (None, None) => return Err(Error::NotFound.into()),
             };
             let Some(write) = write else { return Ok(object) };
-            stored = match target.write(&write, budget).await {
+            let version = write.next_version();
+            stored = match target.write(write, budget).await {
                 Ok(_) => {
-                    raise(&mut object, &write);
+                    raise(&mut object, version);
                     return Ok(object);
                 }
                 Err(Error::Conflict(mut conflict) | Error::AlreadyExists(mut conflict))

@@ -2,7 +2,7 @@
 
 use crate::condition::Expect;
 use crate::item::{Item, StoredVersion};
-use crate::write::{ConditionalWrite, Operation};
+use crate::write::{Intent, Operation};
 
 /// The meaning of a failed check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,31 +25,32 @@ pub(crate) enum Verdict {
 
 /// Judges a failed check by the item that the store holds. `clean` is false if an earlier attempt may have reached the
 /// store; what such an attempt could have caused itself is then never held against another writer.
-pub(crate) fn judge(write: &ConditionalWrite, stored: Option<&Item>, clean: bool) -> Verdict {
+pub(crate) fn judge(write: Intent, stored: Option<&Item>, clean: bool) -> Verdict {
     let only_if_clean = |verdict| if clean { verdict } else { Verdict::Unknown };
-    let expect = write.expect();
+    let expect = write.expect;
     let Some(item) = stored else {
-        return match write.operation() {
+        return match write.operation {
             Operation::DeleteItem => Verdict::AlreadyGone,
             _ if expect != Expect::Absent => only_if_clean(Verdict::NotFound),
-            _ if write.is_conditional() => Verdict::ConditionFailed,
-            _ => Verdict::Again,
+            // If an earlier attempt stored the item, another writer has deleted it since.
+            _ if write.is_conditional => only_if_clean(Verdict::ConditionFailed),
+            _ => only_if_clean(Verdict::Again),
         };
     };
     if expect == Expect::Absent {
         return only_if_clean(Verdict::AlreadyExists);
     }
-    let Ok(version) = StoredVersion::of(item, write.schema()) else {
+    let Ok(version) = StoredVersion::of(item, write.schema) else {
         return only_if_clean(Verdict::Conflict);
     };
-    if expect.meets(version) && write.is_conditional() {
+    if expect.meets(version) && write.is_conditional {
         return match expect {
             // Contents cannot change under a version, so the condition refuses late duplicates as well.
             Expect::Version(_) => Verdict::ConditionFailed,
             _ => only_if_clean(Verdict::ConditionFailed),
         };
     }
-    match (expect, version, write.next_version()) {
+    match (expect, version, write.next_version) {
         // The step into `next` was not made yet, and from here it never can be.
         (Expect::Version(old), StoredVersion::Number(now), Some(next)) if old < now && now < next => {
             Verdict::Conflict

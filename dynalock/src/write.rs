@@ -31,13 +31,22 @@ use crate::snapshot::Snapshot;
 #[derive(Clone)]
 #[must_use = "a write does nothing until it is sent"]
 pub struct ConditionalWrite {
-    schema: &'static Schema,
+    intent: Intent,
     action: Action,
-    expect: Expect,
-    next_version: Option<u64>,
-    conditional: bool,
     condition: String,
     placeholders: Placeholders,
+}
+
+/// What a write is about: all that is needed to judge what became of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Intent {
+    pub(crate) schema: &'static Schema,
+    pub(crate) operation: Operation,
+    pub(crate) expect: Expect,
+    /// The version that the item has once the write went through.
+    pub(crate) next_version: Option<u64>,
+    /// Whether the caller added a condition.
+    pub(crate) is_conditional: bool,
 }
 
 #[derive(Clone)]
@@ -71,6 +80,18 @@ impl Operation {
 /// Microseconds since 1970, asked for only where a schema starts with the clock.
 pub(crate) trait Now: Fn() -> u64 {}
 impl<F: Fn() -> u64> Now for F {}
+
+/// Gives one of the SDK's builders the condition of a write. An empty map of values would be refused.
+macro_rules! conditional {
+    ($write:ident, $builder:expr) => {{
+        let Placeholders { names, values } = $write.placeholders;
+        $builder
+            .condition_expression($write.condition)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }};
+}
 
 impl ConditionalWrite {
     /// Stores a new item.
@@ -173,21 +194,20 @@ impl ConditionalWrite {
         mut placeholders: Placeholders,
     ) -> Result<Self> {
         let condition = condition::render(expect, extra, schema, &mut placeholders)?;
-        Ok(Self {
-            schema,
-            action,
-            expect,
-            next_version,
-            conditional: extra.is_some(),
-            condition,
-            placeholders,
-        })
+        let operation = match action {
+            Action::Put { .. } => Operation::PutItem,
+            Action::Update { .. } => Operation::UpdateItem,
+            Action::Delete { .. } => Operation::DeleteItem,
+            Action::Check { .. } => Operation::ConditionCheck,
+        };
+        let intent = Intent { schema, operation, expect, next_version, is_conditional: extra.is_some() };
+        Ok(Self { intent, action, condition, placeholders })
     }
 
     /// The version that the item has once this write went through; `None` for a delete or a check.
     #[must_use]
     pub fn next_version(&self) -> Option<u64> {
-        self.next_version
+        self.intent.next_version
     }
 
     /// The condition expression.
@@ -217,26 +237,8 @@ impl ConditionalWrite {
         &self.placeholders.values
     }
 
-    pub(crate) fn schema(&self) -> &'static Schema {
-        self.schema
-    }
-
-    pub(crate) fn expect(&self) -> Expect {
-        self.expect
-    }
-
-    /// Whether the caller added a condition.
-    pub(crate) fn is_conditional(&self) -> bool {
-        self.conditional
-    }
-
-    pub(crate) fn operation(&self) -> Operation {
-        match self.action {
-            Action::Put { .. } => Operation::PutItem,
-            Action::Update { .. } => Operation::UpdateItem,
-            Action::Delete { .. } => Operation::DeleteItem,
-            Action::Check { .. } => Operation::ConditionCheck,
-        }
+    pub(crate) fn intent(&self) -> Intent {
+        self.intent
     }
 
     /// The key of the item.
@@ -244,84 +246,72 @@ impl ConditionalWrite {
         match &self.action {
             Action::Update { key, .. } | Action::Delete { key } | Action::Check { key } => key.clone(),
             Action::Put { item } => {
-                let attributes = self.schema.key_attributes();
+                let attributes = self.intent.schema.key_attributes();
                 let of = |name: &str| item.get(name).map(|value| (name.to_owned(), value.clone()));
                 attributes.filter_map(|attribute| of(attribute.name)).collect()
             }
         }
     }
 
-    /// `None` where there are no values: DynamoDB refuses an empty map.
-    fn some_values(&self) -> Option<Item> {
-        Some(self.placeholders.values.clone()).filter(|values| !values.is_empty())
-    }
-
     /// This write as a `PutItem`. If it is none, the builder stays without table and item, and sending it fails.
     pub fn put_item(&self, client: &Client, table: impl Into<String>) -> PutItemFluentBuilder {
+        self.clone().into_put_item(client, table.into())
+    }
+
+    pub(crate) fn into_put_item(self, client: &Client, table: String) -> PutItemFluentBuilder {
         let builder = client.put_item();
-        let Action::Put { item } = &self.action else { return builder };
-        builder
-            .table_name(table)
-            .set_item(Some(item.clone()))
-            .condition_expression(&self.condition)
-            .set_expression_attribute_names(Some(self.placeholders.names.clone()))
-            .set_expression_attribute_values(self.some_values())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        let Action::Put { item } = self.action else { return builder };
+        conditional!(self, builder.table_name(table).set_item(Some(item)))
     }
 
     /// This write as an `UpdateItem`. If it is none, the builder stays without table and key, and sending it fails.
     pub fn update_item(&self, client: &Client, table: impl Into<String>) -> UpdateItemFluentBuilder {
+        self.clone().into_update_item(client, table.into())
+    }
+
+    pub(crate) fn into_update_item(self, client: &Client, table: String) -> UpdateItemFluentBuilder {
         let builder = client.update_item();
-        let Action::Update { key, expression } = &self.action else { return builder };
-        builder
-            .table_name(table)
-            .set_key(Some(key.clone()))
-            .update_expression(expression)
-            .condition_expression(&self.condition)
-            .set_expression_attribute_names(Some(self.placeholders.names.clone()))
-            .set_expression_attribute_values(self.some_values())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        let Action::Update { key, expression } = self.action else { return builder };
+        conditional!(self, builder.table_name(table).set_key(Some(key)).update_expression(expression))
     }
 
     /// This write as a `DeleteItem`. If it is none, the builder stays without table and key, and sending it fails.
     pub fn delete_item(&self, client: &Client, table: impl Into<String>) -> DeleteItemFluentBuilder {
+        self.clone().into_delete_item(client, table.into())
+    }
+
+    pub(crate) fn into_delete_item(self, client: &Client, table: String) -> DeleteItemFluentBuilder {
         let builder = client.delete_item();
-        let Action::Delete { key } = &self.action else { return builder };
-        builder
-            .table_name(table)
-            .set_key(Some(key.clone()))
-            .condition_expression(&self.condition)
-            .set_expression_attribute_names(Some(self.placeholders.names.clone()))
-            .set_expression_attribute_values(self.some_values())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        let Action::Delete { key } = self.action else { return builder };
+        conditional!(self, builder.table_name(table).set_key(Some(key)))
     }
 
     /// This write as one action of a `TransactWriteItems`.
     #[must_use]
     pub fn transact_write_item(&self, table: impl Into<String>) -> TransactWriteItem {
-        let item = TransactWriteItem::builder();
-        let table = table.into();
-        macro_rules! action {
-            ($builder:expr) => {
-                $builder
-                    .table_name(table)
-                    .condition_expression(&self.condition)
-                    .set_expression_attribute_names(Some(self.placeholders.names.clone()))
-                    .set_expression_attribute_values(self.some_values())
-                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                    .build()
-                    .ok()
-            };
-        }
+        self.clone().into_transact_write_item(table.into())
+    }
+
+    pub(crate) fn into_transact_write_item(self, table: String) -> TransactWriteItem {
+        let action = TransactWriteItem::builder();
         // Every required member is set, so no build fails.
-        match &self.action {
-            Action::Put { item: put } => item.set_put(action!(Put::builder().set_item(Some(put.clone())))),
-            Action::Update { key, expression } => item.set_update(action!(
-                Update::builder().set_key(Some(key.clone())).update_expression(expression)
-            )),
-            Action::Delete { key } => item.set_delete(action!(Delete::builder().set_key(Some(key.clone())))),
+        match self.action {
+            Action::Put { item } => {
+                let put = Put::builder().table_name(table).set_item(Some(item));
+                action.set_put(conditional!(self, put).build().ok())
+            }
+            Action::Update { key, expression } => {
+                let update =
+                    Update::builder().table_name(table).set_key(Some(key)).update_expression(expression);
+                action.set_update(conditional!(self, update).build().ok())
+            }
+            Action::Delete { key } => {
+                let delete = Delete::builder().table_name(table).set_key(Some(key));
+                action.set_delete(conditional!(self, delete).build().ok())
+            }
             Action::Check { key } => {
-                item.set_condition_check(action!(ConditionCheck::builder().set_key(Some(key.clone()))))
+                let check = ConditionCheck::builder().table_name(table).set_key(Some(key));
+                action.set_condition_check(conditional!(self, check).build().ok())
             }
         }
         .build()
@@ -332,11 +322,11 @@ impl ConditionalWrite {
 impl fmt::Debug for ConditionalWrite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConditionalWrite")
-            .field("operation", &self.operation())
+            .field("operation", &self.intent.operation)
             .field("condition", &self.condition)
             .field("update", &self.update_expression())
             .field("names", &self.placeholders.names)
-            .field("next_version", &self.next_version)
+            .field("next_version", &self.intent.next_version)
             .finish_non_exhaustive()
     }
 }
