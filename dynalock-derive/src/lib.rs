@@ -1,4 +1,4 @@
-//! The derive macro of [dynalock](https://docs.rs/dynalock), optimistic locking for Amazon DynamoDB.
+//! The derive macro of `dynalock`, optimistic locking for Amazon DynamoDB.
 //!
 //! Depend on `dynalock`, which re-exports the macro: what it generates names that crate.
 
@@ -28,7 +28,7 @@ use crate::model::Model;
 ///
 /// One field is the partition key, one may be the sort key, and one is the version:
 ///
-/// ```ignore
+/// ```
 /// use dynalock::Versioned;
 /// use serde::{Deserialize, Serialize};
 ///

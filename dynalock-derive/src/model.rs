@@ -31,11 +31,11 @@ impl<'a> Model<'a> {
                 }
             },
             Data::Enum(data) => {
-                report_not_a_struct(cx, data.enum_token, "enum");
+                report_not_a_struct(cx, &data.enum_token, "enum");
                 return None;
             }
             Data::Union(data) => {
-                report_not_a_struct(cx, data.union_token, "union");
+                report_not_a_struct(cx, &data.union_token, "union");
                 return None;
             }
         };
@@ -45,7 +45,7 @@ impl<'a> Model<'a> {
     }
 }
 
-fn report_not_a_struct(cx: &Ctxt, keyword: impl ToTokens, kind: &str) {
+fn report_not_a_struct(cx: &Ctxt, keyword: &impl ToTokens, kind: &str) {
     let help = format!("keep the {kind} as a field of a struct that also holds the key and the version");
     cx.error(keyword, "only a struct can be versioned", help);
 }
