@@ -1,1 +1,16 @@
-//! What each call answers when requests and replies are lost.
+//! What each call answers when requests and replies are lost. "Row" in these tests is a row of the fault matrix: one
+//! fault, the calls it strikes, and the answer that is promised. Items keep no write stamps here.
+
+mod calls;
+mod closures;
+mod deadlines;
+mod dropped;
+mod hooks;
+mod late;
+mod lost;
+mod reads;
+mod refused;
+mod rivals;
+mod silence;
+mod untold;
+mod world;

@@ -16,8 +16,8 @@ use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
 };
-use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
-use serde_json::json;
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream, retry::ErrorKind};
+use serde_json::{Value, json};
 
 use crate::recording::operation;
 
@@ -30,6 +30,10 @@ pub enum Fault {
     ConnectionRefused,
     /// The connection breaks before the request reaches the store.
     RequestLost,
+    /// The server closes the connection when the request comes, as one does that was idle for too long.
+    HungUp,
+    /// The connection breaks, and the request reaches the store only after this long.
+    Late(Duration),
     /// The store answers after this long.
     Delay(Duration),
     /// The store carries out the request, and the connection breaks before its reply.
@@ -40,6 +44,8 @@ pub enum Fault {
     BrokenOff,
     /// The store carries out the request, and half of its reply arrives as if it were all.
     Truncated,
+    /// The store refuses a failed check without telling the item, as some stores do.
+    Untold,
     /// Something before the store replies with this error.
     Instead(Reply),
     /// The store carries out the request, and something after it replies with this error.
@@ -113,6 +119,11 @@ impl Faults {
         script.extend(faults.into_iter().map(|fault| (operation.to_owned(), fault)));
     }
 
+    /// Forgets the rest of the script.
+    pub fn clear(&self) {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Returns whether every fault of the script has struck.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -164,6 +175,17 @@ async fn strike(
         Fault::Pass => store.call(request).await,
         Fault::ConnectionRefused => Err(broken(io::ErrorKind::ConnectionRefused)),
         Fault::RequestLost => Err(broken(io::ErrorKind::ConnectionReset)),
+        Fault::HungUp => {
+            let closed = "the connection was closed before the reply".into();
+            Err(ConnectorError::other(closed, Some(ErrorKind::TransientError)))
+        }
+        Fault::Late(time) => {
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                store.call(request).await
+            });
+            Err(broken(io::ErrorKind::ConnectionReset))
+        }
         Fault::Delay(time) => {
             tokio::time::sleep(time).await;
             store.call(request).await
@@ -183,6 +205,7 @@ async fn strike(
             Ok(response)
         }
         Fault::Truncated => half_of(store.call(request).await?).await,
+        Fault::Untold => without_item(store.call(request).await?).await,
         Fault::Instead(reply) => response(&reply),
         Fault::After(reply) => {
             store.call(request).await?;
@@ -195,9 +218,24 @@ fn broken(kind: io::ErrorKind) -> ConnectorError {
     ConnectorError::io(io::Error::from(kind).into())
 }
 
-async fn half_of(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+async fn body_of(response: &mut HttpResponse) -> Result<Vec<u8>, ConnectorError> {
     let whole = ByteStream::new(response.take_body()).collect().await;
-    let whole = whole.map_err(|error| ConnectorError::io(error.into()))?.to_vec();
+    Ok(whole.map_err(|error| ConnectorError::io(error.into()))?.to_vec())
+}
+
+async fn without_item(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    let body = body_of(&mut response).await?;
+    let mut told: Value =
+        serde_json::from_slice(&body).map_err(|error| ConnectorError::user(error.into()))?;
+    if let (false, Some(told)) = (response.status().is_success(), told.as_object_mut()) {
+        told.remove("Item");
+    }
+    *response.body_mut() = SdkBody::from(told.to_string());
+    Ok(response)
+}
+
+async fn half_of(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    let whole = body_of(&mut response).await?;
     *response.body_mut() = SdkBody::from(&whole[..whole.len() / 2]);
     Ok(response)
 }

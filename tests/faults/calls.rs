@@ -1,0 +1,220 @@
+//! Every call that writes, in one form, so that one test can put all of them through one fault.
+
+use dynalock::{Deleted, Error, Result, Retry, Table};
+
+use crate::world::{Account, World};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Create,
+    Save,
+    Replace,
+    Touch,
+    Delete,
+    Update,
+    TryUpdate,
+    /// `update_or_create` of an item that is there.
+    UpdateExisting,
+    /// `update_or_create` of an item that is not.
+    CreateFresh,
+}
+
+use Call::{Create, CreateFresh, Delete, Replace, Save, Touch, TryUpdate, Update, UpdateExisting};
+
+/// A call, as it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) result: Result<Done>,
+    /// The object that the caller held, before and after.
+    pub(crate) held: (Account, Account),
+    /// How often a closure ran.
+    pub(crate) runs: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// The version that was written.
+    Written(u64),
+    Gone(Deleted),
+}
+
+impl Call {
+    pub(crate) const ALL: [Self; 9] =
+        [Create, Save, Replace, Touch, Delete, Update, TryUpdate, UpdateExisting, CreateFresh];
+
+    /// The calls that raise the version of an item.
+    pub(crate) const CHANGES: [Self; 6] = [Save, Replace, Touch, Update, TryUpdate, UpdateExisting];
+
+    /// The DynamoDB operation that writes.
+    pub(crate) fn operation(self) -> &'static str {
+        match self {
+            Create | Replace | CreateFresh => "PutItem",
+            Delete => "DeleteItem",
+            Save | Touch | Update | TryUpdate | UpdateExisting => "UpdateItem",
+        }
+    }
+
+    pub(crate) fn reads_first(self) -> bool {
+        matches!(self, Update | TryUpdate | UpdateExisting | CreateFresh)
+    }
+
+    pub(crate) fn creates(self) -> bool {
+        matches!(self, Create | CreateFresh)
+    }
+
+    /// The item that the call is about.
+    pub(crate) fn id(self) -> &'static str {
+        if self.creates() { "bob" } else { "alice" }
+    }
+
+    /// The balance that the call writes; `None` where it writes none.
+    fn balance(self) -> Option<i64> {
+        match self {
+            Touch | Delete => None,
+            Create => Some(7),
+            CreateFresh => Some(12),
+            _ => Some(105),
+        }
+    }
+
+    /// How often the call was applied: 0 or 1. Anything else stored fails the test.
+    pub(crate) async fn applies(self, world: &World) -> u32 {
+        let stored = world.stored(self.id()).await;
+        let before = if self.creates() { None } else { Some(Account::alice()) };
+        if stored == before {
+            return 0;
+        }
+        let after = match before {
+            _ if self == Delete => None,
+            None => {
+                let balance = self.balance().unwrap();
+                Some(Account { balance, version: 1, ..Account::bob() })
+            }
+            Some(alice) => {
+                let balance = self.balance().unwrap_or(alice.balance);
+                Some(Account { balance, version: 2, ..alice })
+            }
+        };
+        assert_eq!(stored, after, "{self:?}: neither as before nor as written once");
+        1
+    }
+
+    /// The object to write, as it was read and then changed by its caller.
+    pub(crate) fn held(self) -> Account {
+        match self {
+            Create | CreateFresh => Account::bob(),
+            Touch | Delete => Account::alice(),
+            _ => Account { balance: 105, ..Account::alice() },
+        }
+    }
+
+    pub(crate) async fn run(self, table: &Table<Account>) -> Ended {
+        self.run_with(table, Retry::default()).await
+    }
+
+    pub(crate) async fn run_with(self, table: &Table<Account>, retry: Retry) -> Ended {
+        let mut held = self.held();
+        let before = held.clone();
+        let mut runs = 0;
+        let result = self.send(table, retry, &mut held, &mut runs).await;
+        Ended { result, held: (before, held), runs }
+    }
+
+    /// The call itself: with the caller's object, or with a closure that adds 5 and counts its runs.
+    pub(crate) async fn send(
+        self,
+        table: &Table<Account>,
+        retry: Retry,
+        held: &mut Account,
+        runs: &mut u32,
+    ) -> Result<Done> {
+        let written = |account: Account| Done::Written(account.version);
+        let add = |account: &mut Account| {
+            *runs += 1;
+            account.balance += 5;
+        };
+        match self {
+            Create => table.create(held).retry(retry).await,
+            Save => table.save(held).retry(retry).await,
+            Replace => table.replace(held).retry(retry).await,
+            Touch => table.touch(held).retry(retry).await,
+            Delete => return table.delete(held).retry(retry).await.map(Done::Gone),
+            Update => return table.update("alice", add).retry(retry).await.map(written),
+            TryUpdate => {
+                let mut add = add;
+                let add = |account: &mut Account| {
+                    add(account);
+                    Ok::<_, Error>(())
+                };
+                return table.try_update("alice", add).retry(retry).await.map(written);
+            }
+            UpdateExisting | CreateFresh => {
+                let call = table.update_or_create(self.id(), Account::bob, add);
+                return call.retry(retry).await.map(written);
+            }
+        }?;
+        Ok(Done::Written(held.version))
+    }
+}
+
+impl Ended {
+    /// Ended well: applied once, and told so.
+    pub(crate) async fn assert_applied(&self, call: Call, world: &World) {
+        let version = if call.creates() { 1 } else { 2 };
+        match &self.result {
+            Ok(Done::Written(written)) => assert_eq!(*written, version, "{call:?}"),
+            Ok(Done::Gone(deleted)) => assert_eq!(*deleted, Deleted::Now, "{call:?}"),
+            Err(error) => panic!("{call:?}: {error:?}"),
+        }
+        assert_eq!(call.applies(world).await, 1, "{call:?}");
+        assert!(self.runs <= 1, "{call:?}: the closure ran {} times", self.runs);
+        assert!(world.faults.is_over(), "{call:?}: not every fault struck");
+    }
+
+    /// Applied, and the reply lost: a delete finds nothing left to delete, every other call says that it doesn't know.
+    pub(crate) async fn assert_lost(&self, call: Call, world: &World) {
+        match &self.result {
+            Ok(Done::Gone(Deleted::AlreadyGone)) if call == Delete => {}
+            Err(Error::OutcomeUnknown(_)) if call != Delete => {}
+            other => panic!("{call:?}: {other:?}"),
+        }
+        assert_eq!(call.applies(world).await, 1, "{call:?}");
+        assert!(world.faults.is_over(), "{call:?}: not every fault struck");
+        self.assert_untouched(call);
+    }
+
+    /// Refused with an error of which `expected` holds, and nothing was applied.
+    pub(crate) async fn assert_refused(&self, call: Call, world: &World, expected: impl Fn(&Error) -> bool) {
+        let error = self.result.as_ref().expect_err("no fault was left to refuse it");
+        assert!(expected(error), "{call:?}: {error:?}");
+        assert_eq!(call.applies(world).await, 0, "{call:?}");
+        self.assert_untouched(call);
+    }
+
+    /// No closure was run again, and the caller's object is as it was.
+    pub(crate) fn assert_untouched(&self, call: Call) {
+        assert!(self.runs <= 1, "{call:?}: the closure ran {} times", self.runs);
+        assert_eq!(self.held.0, self.held.1, "{call:?}: the object changed");
+    }
+}
+
+/// The code of DynamoDB's refusal that a plain `Sdk` error carries.
+pub(crate) fn sdk_code(error: &Error) -> Option<&str> {
+    match error {
+        Error::Sdk(failure) => failure.code(),
+        _ => None,
+    }
+}
+
+/// The code of DynamoDB's refusal that an unknown outcome has as its source.
+pub(crate) fn unknown_because_of(error: &Error) -> Option<&str> {
+    let Error::OutcomeUnknown(_) = error else { return None };
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            return sdk_code(error);
+        }
+        source = cause.source();
+    }
+    None
+}

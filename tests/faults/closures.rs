@@ -1,0 +1,124 @@
+//! Row 31: a closure that panics or refuses.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::task::Poll;
+
+use dynalock::Error;
+use dynalock_tests::faults::Fault;
+
+use crate::world::{Account, World};
+
+#[derive(Debug)]
+enum Refused {
+    Overdrawn,
+    Failed(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_returned_and_nothing_is_sent() {
+    let world = World::new().await;
+    let mut runs = 0;
+    let refused = world.table.try_update("alice", |alice| {
+        runs += 1;
+        alice.balance -= 500;
+        if alice.balance < 0 { Err(Refused::Overdrawn) } else { Ok(()) }
+    });
+    assert!(matches!(refused.await, Err(Refused::Overdrawn)));
+    assert_eq!(runs, 1);
+    assert_eq!(world.sent.operations(), ["GetItem"]);
+    assert_eq!(world.stored("alice").await, Some(Account::alice()));
+}
+
+/// A refusal answers the state as it is then: after a conflict, the one that the rival left.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_after_a_conflict_rests_on_what_the_rival_wrote() {
+    let world = World::new().await;
+    world.faults.script("UpdateItem", [Fault::Delay(std::time::Duration::from_secs(1))]);
+    let mut seen = Vec::new();
+    let withdraw = world.table.try_update("alice", |alice| {
+        seen.push(alice.balance);
+        alice.balance -= 50;
+        if alice.balance < 0 { Err(Refused::Overdrawn) } else { Ok(()) }
+    });
+    let rival = async {
+        world.struck().await;
+        world.rival.update("alice", |alice| alice.balance = 10).await.unwrap();
+    };
+    let (result, ()) = tokio::join!(withdraw, rival);
+    assert!(matches!(result, Err(Refused::Overdrawn)));
+    assert_eq!(seen, [100, 10]);
+    assert_eq!(world.stored("alice").await.unwrap().balance, 10);
+}
+
+/// After a doubt a closure never runs again, not even to refuse.
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_reaches_the_closures_error_by_from() {
+    let world = World::new().await;
+    world.faults.script("UpdateItem", [Fault::ReplyLost]);
+    let mut runs = 0;
+    let result = world.table.try_update("alice", |alice| {
+        runs += 1;
+        alice.balance -= 50;
+        Ok::<_, Refused>(())
+    });
+    assert!(matches!(result.await, Err(Refused::Failed(Error::OutcomeUnknown(_)))));
+    assert_eq!((runs, world.stored("alice").await.unwrap().balance), (1, 50));
+}
+
+/// Polls `future` to its end, and returns whether it panicked.
+async fn panics<F: Future>(future: F) -> bool {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        let poll = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match poll {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(_)) => Poll::Ready(false),
+            Err(_) => Poll::Ready(true),
+        }
+    })
+    .await
+}
+
+async fn assert_works_on(world: &World) {
+    assert_eq!(world.stored("alice").await, Some(Account::alice()));
+    assert_eq!(world.sent.operations(), ["GetItem"], "nothing is written");
+    let alice = world.table.update("alice", |alice| alice.balance += 1).await.unwrap();
+    assert_eq!(alice.balance, 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_writes_nothing_and_blocks_nobody() {
+    let world = World::new().await;
+    let panic = |alice: &mut Account| {
+        alice.balance = 0;
+        panic!("by the closure");
+    };
+    assert!(panics(world.table.update("alice", panic).into_future()).await);
+    assert_works_on(&world).await;
+
+    let world = World::new().await;
+    let panic = |_: &mut Account| -> Result<(), Error> { panic!("by the closure") };
+    assert!(panics(world.table.try_update("alice", panic).into_future()).await);
+    assert_works_on(&world).await;
+
+    let world = World::new().await;
+    let fresh = || -> Account { panic!("by the closure") };
+    assert!(panics(world.table.update_or_create("bob", fresh, |_| ()).into_future()).await);
+    assert_works_on(&world).await;
+}
+
+/// The same in a task of its own, where tokio catches the panic.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_a_task_writes_nothing_and_blocks_nobody() {
+    let world = World::new().await;
+    let update = world.table.update("alice", |_| panic!("by the closure")).into_future();
+    assert!(tokio::spawn(update).await.unwrap_err().is_panic());
+    assert_works_on(&world).await;
+}

@@ -1,0 +1,226 @@
+//! Attempts and time are bounded, whatever the network does.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
+use dynalock::{Error, Retry};
+use dynalock_tests::faults::Fault;
+use tokio::time::Instant;
+
+use crate::calls::{Call, sdk_code};
+use crate::world::{DEADLINE, World, always, breakdown, throttled};
+
+/// What the SDK sends for one attempt of ours.
+const SDK_ATTEMPTS: usize = 3;
+
+fn within(retry: Retry, deadline: Duration) -> Retry {
+    retry.attempts(1000).deadline(deadline)
+}
+
+/// Row 22.
+#[tokio::test(start_paused = true)]
+async fn throttling_until_the_budget_ends_is_the_sdks_error_and_nothing_is_applied() {
+    for call in Call::ALL {
+        let world = World::new().await;
+        world.faults.script(call.operation(), always(&throttled()));
+        let begun = Instant::now();
+        let ended = call.run(&world.table).await;
+        ended
+            .assert_refused(call, &world, |error| {
+                sdk_code(error) == Some("ThrottlingException") && error.is_retryable()
+            })
+            .await;
+        assert!(begun.elapsed() <= DEADLINE, "{call:?}: {:?}", begun.elapsed());
+        let sent = world.sent.count(call.operation());
+        assert!((SDK_ATTEMPTS..=64 * SDK_ATTEMPTS).contains(&sent), "{call:?}: {sent} requests");
+    }
+}
+
+/// Row 1, without an end: every attempt is known to have sent nothing.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_connections_until_the_end_has_applied_nothing() {
+    for call in Call::ALL {
+        let world = World::new().await;
+        world.faults.script(call.operation(), always(&Fault::ConnectionRefused));
+        let begun = Instant::now();
+        let ended = call.run(&world.table).await;
+        let refused = |error: &Error| matches!(error, Error::Sdk(failure) if failure.code().is_none());
+        ended.assert_refused(call, &world, refused).await;
+        assert!(begun.elapsed() <= DEADLINE, "{call:?}: {:?}", begun.elapsed());
+    }
+}
+
+/// Row 2, without an end: nothing was applied, but dynalock cannot know.
+#[tokio::test(start_paused = true)]
+async fn requests_lost_until_the_end_leave_the_outcome_unknown() {
+    for call in Call::ALL {
+        for fault in [Fault::RequestLost, Fault::HungUp, breakdown()] {
+            let world = World::new().await;
+            world.faults.script(call.operation(), always(&fault));
+            let begun = Instant::now();
+            let ended = call.run(&world.table).await;
+            ended.assert_refused(call, &world, |error| matches!(error, Error::OutcomeUnknown(_))).await;
+            let took = begun.elapsed();
+            assert!(took > Duration::from_secs(10) && took <= DEADLINE, "{call:?} {fault:?}: {took:?}");
+        }
+    }
+}
+
+/// Attempts end a call before its time does.
+#[tokio::test(start_paused = true)]
+async fn a_call_makes_no_more_attempts_than_it_may() {
+    for call in Call::ALL {
+        for attempts in [1, 2, 5] {
+            let world = World::new().await;
+            world.faults.script(call.operation(), always(&throttled()));
+            let ended = call.run_with(&world.table, Retry::default().attempts(attempts)).await;
+            ended.assert_refused(call, &world, |error| sdk_code(error).is_some()).await;
+            let sent = world.sent.count(call.operation());
+            assert_eq!(sent, attempts as usize * SDK_ATTEMPTS, "{call:?}");
+        }
+    }
+}
+
+/// `Retry::never` leaves the SDK's own retries, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn never_means_one_attempt() {
+    for call in Call::ALL {
+        let world = World::with(|config| config.retry_config(RetryConfig::disabled())).await;
+        world.faults.script(call.operation(), [throttled()]);
+        let ended = call.run_with(&world.table, Retry::never()).await;
+        ended.assert_refused(call, &world, |error| sdk_code(error).is_some()).await;
+        assert_eq!(world.sent.count(call.operation()), 1, "{call:?}");
+    }
+    for call in Call::ALL {
+        let world = World::with(|config| config.retry_config(RetryConfig::disabled())).await;
+        world.faults.script(call.operation(), [Fault::ReplyLost]);
+        let ended = call.run_with(&world.table, Retry::never()).await;
+        assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
+        ended.assert_untouched(call);
+        assert_eq!(world.sent.count(call.operation()), 1, "{call:?}");
+    }
+}
+
+/// A client that doesn't retry gets the same answers: dynalock re-sends by itself.
+#[tokio::test(start_paused = true)]
+async fn a_client_without_retries_changes_no_answer() {
+    for call in Call::ALL {
+        let without = || World::with(|config| config.retry_config(RetryConfig::disabled()));
+        let world = without().await;
+        world.faults.script(call.operation(), [Fault::ConnectionRefused, Fault::RequestLost, breakdown()]);
+        call.run(&world.table).await.assert_applied(call, &world).await;
+        let world = without().await;
+        world.faults.script(call.operation(), [Fault::RequestLost, Fault::ReplyLost, Fault::RequestLost]);
+        call.run(&world.table).await.assert_lost(call, &world).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_ends_by_its_deadline_though_every_reply_hangs() {
+    let second = Duration::from_secs(1);
+    for call in Call::ALL {
+        let world = World::new().await;
+        world.faults.script(call.operation(), always(&Fault::Hang));
+        let begun = Instant::now();
+        let ended = call.run_with(&world.table, within(Retry::default(), second)).await;
+        assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
+        ended.assert_untouched(call);
+        assert_eq!(call.applies(&world).await, 1, "{call:?}");
+        assert!(begun.elapsed() <= second, "{call:?}: {:?}", begun.elapsed());
+    }
+}
+
+/// The same while the SDK waits between its attempts, which is where most of the time goes.
+#[tokio::test(start_paused = true)]
+async fn a_call_ends_by_its_deadline_whatever_happens() {
+    for call in Call::ALL {
+        for fault in
+            [throttled(), breakdown(), Fault::ConnectionRefused, Fault::RequestLost, Fault::ReplyLost]
+        {
+            for deadline in [0, 1, 40, 300, 1000, 2500].map(Duration::from_millis) {
+                let world = World::new().await;
+                world.faults.script(call.operation(), always(&fault));
+                let begun = Instant::now();
+                let ended = call.run_with(&world.table, within(Retry::default(), deadline)).await;
+                let took = begun.elapsed();
+                assert!(took <= deadline + Duration::from_millis(1), "{call:?} {fault:?}: {took:?}");
+                ended.assert_untouched(call);
+                let unknown = matches!(ended.result, Err(Error::OutcomeUnknown(_)));
+                assert!(
+                    unknown || call.applies(&world).await == 0 || ended.result.is_ok(),
+                    "{call:?}: {ended:?}"
+                );
+            }
+        }
+    }
+}
+
+/// A read that hangs counts against the same deadline as the write after it.
+#[tokio::test(start_paused = true)]
+async fn reading_and_writing_share_one_deadline() {
+    for call in Call::ALL.into_iter().filter(|call| call.reads_first()) {
+        let world = World::new().await;
+        world.faults.script("GetItem", [Fault::Delay(Duration::from_millis(900))]);
+        world.faults.script(call.operation(), always(&Fault::Hang));
+        let begun = Instant::now();
+        let ended = call.run_with(&world.table, within(Retry::default(), Duration::from_secs(1))).await;
+        assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
+        assert!(begun.elapsed() <= Duration::from_secs(1), "{call:?}: {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clients_own_shorter_attempt_timeout_is_kept() {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(200)).build();
+    for call in Call::ALL {
+        let world = World::with(|config| config.timeout_config(timeouts.clone())).await;
+        world.faults.script(call.operation(), [Fault::Hang]);
+        let begun = Instant::now();
+        call.run(&world.table).await.assert_lost(call, &world).await;
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(3), "{call:?}: {took:?}");
+    }
+}
+
+/// A longer one would let a call wait longer for one answer than its `Retry` says.
+#[tokio::test(start_paused = true)]
+async fn the_clients_own_longer_attempt_timeout_gives_way() {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(20)).build();
+    let world = World::with(|config| config.timeout_config(timeouts)).await;
+    world.faults.script("UpdateItem", [Fault::Hang]);
+    let begun = Instant::now();
+    Call::Save.run(&world.table).await.assert_lost(Call::Save, &world).await;
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
+
+/// The client's timeout for a whole operation ends the SDK's call, not ours: an attempt it cuts off stays in doubt.
+#[tokio::test(start_paused = true)]
+async fn the_clients_own_operation_timeout_is_kept_and_leaves_doubt() {
+    let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_millis(200)).build();
+    for call in Call::ALL {
+        let world = World::with(|config| config.timeout_config(timeouts.clone())).await;
+        world.faults.script(call.operation(), [Fault::Hang]);
+        let begun = Instant::now();
+        call.run(&world.table).await.assert_lost(call, &world).await;
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(1), "{call:?}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_limit_that_can_be_written_down_panics() {
+    let max = Duration::MAX;
+    let extremes = [
+        Retry::default().deadline(max),
+        Retry::default().attempt_timeout(max),
+        Retry::default().backoff(Duration::ZERO, Duration::ZERO),
+        Retry::default().backoff(max, max),
+        Retry::default().attempts(u32::MAX).deadline(max).attempt_timeout(max),
+    ];
+    for retry in extremes {
+        let world = World::new().await;
+        world.faults.script("UpdateItem", vec![throttled(); 4]);
+        let ended = Call::Update.run_with(&world.table, retry).await;
+        assert!(ended.result.is_ok() || sdk_code(ended.result.as_ref().unwrap_err()).is_some(), "{ended:?}");
+    }
+}

@@ -1,0 +1,119 @@
+//! A request that was given up for lost reaches the store in the end.
+
+use std::time::Duration;
+
+use dynalock::{Deleted, Error, Retry, Table, Versioned};
+use dynalock_tests::faults::Fault;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use crate::calls::{Call, Done};
+use crate::world::{Account, World};
+
+const LATE: Fault = Fault::Late(Duration::from_secs(10));
+
+/// Longer than any late request takes.
+async fn everything_arrives() {
+    sleep(Duration::from_secs(20)).await;
+}
+
+/// Row 14: the re-send was applied, and the first request comes after it.
+#[tokio::test(start_paused = true)]
+async fn a_late_duplicate_after_ok_has_no_effect() {
+    for call in Call::ALL {
+        let world = World::new().await;
+        world.faults.script(call.operation(), [LATE, LATE, Fault::RequestLost, LATE]);
+        let ended = call.run(&world.table).await;
+        ended.assert_applied(call, &world).await;
+        everything_arrives().await;
+        assert_eq!(call.applies(&world).await, 1, "{call:?}");
+    }
+}
+
+/// Row 14, after the item went on.
+#[tokio::test(start_paused = true)]
+async fn a_late_duplicate_does_not_undo_what_came_after() {
+    for call in Call::CHANGES {
+        let world = World::new().await;
+        world.faults.script(call.operation(), [LATE]);
+        call.run(&world.table).await.assert_applied(call, &world).await;
+        let next = world.rival.update("alice", |alice| alice.balance = 0).await.unwrap();
+        everything_arrives().await;
+        assert_eq!(world.stored("alice").await, Some(next), "{call:?}");
+    }
+}
+
+/// Row 15: what lost the race stays lost, however late it comes.
+#[tokio::test(start_paused = true)]
+async fn a_late_duplicate_after_a_lost_race_has_no_effect() {
+    for call in [Call::Save, Call::Replace, Call::Touch, Call::Delete] {
+        let world = World::new().await;
+        let theirs = world.rival.update("alice", |alice| alice.balance = 0).await.unwrap();
+        world.faults.script(call.operation(), [LATE]);
+        let ended = call.run(&world.table).await;
+        assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
+        everything_arrives().await;
+        assert_eq!(world.stored("alice").await, Some(theirs), "{call:?}");
+    }
+}
+
+/// An unknown outcome may still become an effect: one, and of this very write.
+#[tokio::test(start_paused = true)]
+async fn a_late_request_after_an_unknown_outcome_is_applied_at_most_once() {
+    for call in Call::ALL {
+        let world = World::new().await;
+        world.faults.script(call.operation(), vec![LATE; 9]);
+        let ended = call.run_with(&world.table, Retry::default().attempts(3)).await;
+        ended.assert_refused(call, &world, |error| matches!(error, Error::OutcomeUnknown(_))).await;
+        everything_arrives().await;
+        assert_eq!(call.applies(&world).await, 1, "{call:?}");
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
+struct Order {
+    #[dynalock(partition_key)]
+    id: String,
+    balance: i64,
+    #[dynalock(version, start = "clock")]
+    version: u64,
+}
+
+/// Row 16: versions that begin with the clock never come back, so nothing late fits the new item.
+#[tokio::test(start_paused = true)]
+async fn a_late_write_or_delete_does_not_touch_a_new_item_that_starts_with_the_clock() {
+    let world = World::new().await;
+    let ours = Table::<Order>::new(&world.client, "accounts");
+    let rivals = Table::<Order>::new(&world.store.client(), "accounts");
+    for delete in [true, false] {
+        let mut order = Order { id: "o".into(), balance: 1, version: 0 };
+        rivals.create(&mut order).await.unwrap();
+        let first = order.version;
+        if delete {
+            world.faults.script("DeleteItem", [LATE]);
+            assert_eq!(ours.delete(&order).await.unwrap(), Deleted::Now);
+        } else {
+            world.faults.script("UpdateItem", [LATE]);
+            ours.save(&mut order).await.unwrap();
+            rivals.delete(&order).await.unwrap();
+        }
+        let mut new = Order { balance: 2, ..order };
+        rivals.create(&mut new).await.unwrap();
+        assert!(new.version > first);
+        everything_arrives().await;
+        assert_eq!(rivals.get("o").await.unwrap(), Some(new.clone()));
+        rivals.delete(&new).await.unwrap();
+    }
+}
+
+/// Row 16, the hole that the docs tell of: with `start = 1` a new item has the versions of the old one.
+#[tokio::test(start_paused = true)]
+async fn a_late_delete_removes_a_new_item_that_starts_at_1() {
+    let world = World::new().await;
+    world.faults.script("DeleteItem", [LATE]);
+    let ended = Call::Delete.run(&world.table).await;
+    assert_eq!(ended.result.unwrap(), Done::Gone(Deleted::Now));
+    world.rival.create(&mut Account::alice()).await.unwrap();
+    everything_arrives().await;
+    assert_eq!(world.stored("alice").await, None);
+}

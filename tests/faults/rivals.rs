@@ -1,0 +1,281 @@
+//! Another writer comes between two attempts.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use dynalock::{Deleted, Error, Table, Versioned};
+use dynalock_tests::faults::Fault;
+use serde::{Deserialize, Serialize};
+
+use crate::calls::{Call, Done, Ended};
+use crate::world::{Account, World, breakdown};
+
+/// Holds the last attempt up for long enough that a rival writes before it arrives.
+const HELD_UP: Fault = Fault::Delay(Duration::from_secs(1));
+
+/// Runs `call` into `faults`, of which the last holds it up, and lets `rival` write meanwhile.
+async fn raced(call: Call, world: &World, faults: &[Fault], rival: impl Future<Output = ()>) -> Ended {
+    world.faults.script(call.operation(), faults.iter().cloned());
+    let meanwhile = async {
+        world.struck().await;
+        rival.await;
+    };
+    tokio::join!(call.run(&world.table), meanwhile).0
+}
+
+async fn rival_writes(world: &World) {
+    world.rival.update("alice", |alice| alice.balance = -1).await.unwrap();
+}
+
+/// Row 12: a rival made the step into the very version that the lost request wanted. Without stamps nothing tells whose
+/// it is.
+#[tokio::test(start_paused = true)]
+async fn a_rivals_write_after_a_lost_request_leaves_the_outcome_unknown_and_is_not_overwritten() {
+    for call in Call::CHANGES {
+        for lost in [Fault::RequestLost, breakdown()] {
+            let world = World::new().await;
+            let ended = raced(call, &world, &[lost, HELD_UP], rival_writes(&world)).await;
+            assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
+            ended.assert_untouched(call);
+            assert_eq!(
+                world.stored("alice").await.unwrap(),
+                Account { balance: -1, version: 2, ..Account::alice() }
+            );
+        }
+    }
+}
+
+/// Row 12, cleanly: nothing was in doubt, so the closure runs again on what the rival wrote.
+#[tokio::test(start_paused = true)]
+async fn a_rivals_write_after_a_refused_connection_is_a_conflict_and_never_lost() {
+    for call in Call::CHANGES {
+        let world = World::new().await;
+        let faults = [Fault::ConnectionRefused, HELD_UP];
+        let ended = raced(call, &world, &faults, rival_writes(&world)).await;
+        let stored = world.stored("alice").await.unwrap();
+        if call.reads_first() {
+            assert_eq!(ended.result.unwrap(), Done::Written(3), "{call:?}");
+            assert_eq!(ended.runs, 2, "{call:?}");
+            assert_eq!(stored, Account { balance: 4, version: 3, ..Account::alice() });
+        } else {
+            let Err(Error::Conflict(conflict)) = &ended.result else { panic!("{call:?}: {ended:?}") };
+            assert_eq!((conflict.expected(), conflict.actual()), (1, Some(2)));
+            assert_eq!(conflict.current::<Account>().unwrap(), stored);
+            assert_eq!(stored, Account { balance: -1, version: 2, ..Account::alice() });
+            ended.assert_untouched(call);
+        }
+    }
+}
+
+/// Row 13.
+#[tokio::test(start_paused = true)]
+async fn a_rival_that_writes_identical_content_is_a_conflict() {
+    let world = World::new().await;
+    let mut ours = Account { balance: 55, ..Account::alice() };
+    world.rival.save(&mut ours.clone()).await.unwrap();
+    let error = world.table.save(&mut ours).await.unwrap_err();
+    assert!(matches!(error, Error::Conflict(_)), "{error:?}");
+    assert_eq!(ours.version, 1);
+}
+
+/// Row 18, and the same after a doubt.
+#[tokio::test(start_paused = true)]
+async fn a_rival_that_creates_first_is_told_unless_a_reply_was_lost() {
+    let theirs = Account { balance: 999, ..Account::bob() };
+    for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::RequestLost, true)] {
+        let world = World::new().await;
+        let rival = async {
+            world.rival.create(&mut theirs.clone()).await.unwrap();
+        };
+        let ended = raced(Call::Create, &world, &[lost, HELD_UP], rival).await;
+        match &ended.result {
+            Err(Error::OutcomeUnknown(_)) if unknown => {}
+            Err(Error::AlreadyExists(there)) if !unknown => {
+                assert_eq!(there.current::<Account>().unwrap(), Account { version: 1, ..theirs.clone() });
+            }
+            other => panic!("{other:?}"),
+        }
+        ended.assert_untouched(Call::Create);
+        assert_eq!(world.stored("bob").await.unwrap().balance, 999);
+    }
+}
+
+/// A clean `AlreadyExists` lets `update_or_create` change what is there.
+#[tokio::test(start_paused = true)]
+async fn update_or_create_changes_what_a_rival_created_meanwhile() {
+    let world = World::new().await;
+    let rival = async {
+        world.rival.create(&mut Account { balance: 30, ..Account::bob() }).await.unwrap();
+    };
+    let ended = raced(Call::CreateFresh, &world, &[Fault::ConnectionRefused, HELD_UP], rival).await;
+    assert_eq!(ended.result.unwrap(), Done::Written(2));
+    assert_eq!(world.stored("bob").await.unwrap().balance, 35);
+
+    let world = World::new().await;
+    let rival = async {
+        world.rival.create(&mut Account { balance: 30, ..Account::bob() }).await.unwrap();
+    };
+    let ended = raced(Call::CreateFresh, &world, &[Fault::RequestLost, HELD_UP], rival).await;
+    assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{ended:?}");
+    assert_eq!((ended.runs, world.stored("bob").await.unwrap().balance), (1, 30));
+}
+
+/// Row 19, after a rival's delete.
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_comes_after_a_rivals_is_already_gone() {
+    for lost in [Fault::ConnectionRefused, Fault::RequestLost, Fault::ReplyLost] {
+        let world = World::new().await;
+        let rival = async {
+            world.rival.delete(&Account::alice()).await.unwrap();
+        };
+        let ended = raced(Call::Delete, &world, &[lost, HELD_UP], rival).await;
+        assert_eq!(ended.result.unwrap(), Done::Gone(Deleted::AlreadyGone));
+        assert_eq!(world.stored("alice").await, None);
+    }
+}
+
+/// Row 20.
+#[tokio::test(start_paused = true)]
+async fn a_delete_whose_reply_is_lost_before_a_rival_creates_again_is_unknown() {
+    let world = World::new().await;
+    let rival = async {
+        let mut alice = Account { balance: 1, ..Account::alice() };
+        world.rival.create(&mut alice).await.unwrap();
+        world.rival.save(&mut alice).await.unwrap();
+    };
+    let ended = raced(Call::Delete, &world, &[Fault::ReplyLost, HELD_UP], rival).await;
+    assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{ended:?}");
+    assert_eq!(world.stored("alice").await.unwrap().version, 2);
+}
+
+/// Without a doubt, another version is a conflict for a delete too.
+#[tokio::test(start_paused = true)]
+async fn a_delete_of_an_item_that_a_rival_changed_is_a_conflict() {
+    let world = World::new().await;
+    let faults = [Fault::ConnectionRefused, HELD_UP];
+    let ended = raced(Call::Delete, &world, &faults, rival_writes(&world)).await;
+    assert!(matches!(ended.result, Err(Error::Conflict(_))), "{ended:?}");
+    assert_eq!(world.stored("alice").await.unwrap().version, 2);
+}
+
+/// Row 21.
+#[tokio::test(start_paused = true)]
+async fn a_rivals_delete_is_not_found_unless_a_reply_was_lost() {
+    let change = |call: &Call| *call != Call::UpdateExisting;
+    for call in Call::CHANGES.into_iter().filter(change) {
+        for (faults, unknown) in [(&[HELD_UP][..], false), (&[Fault::RequestLost, HELD_UP], true)] {
+            let world = World::new().await;
+            let rival = async {
+                world.rival.delete(&Account::alice()).await.unwrap();
+            };
+            let ended = raced(call, &world, faults, rival).await;
+            match &ended.result {
+                Err(Error::OutcomeUnknown(_)) if unknown => {}
+                Err(Error::NotFound) if !unknown => {}
+                other => panic!("{call:?}: {other:?}"),
+            }
+            ended.assert_untouched(call);
+            assert_eq!(world.stored("alice").await, None, "{call:?}: nothing is resurrected");
+        }
+    }
+}
+
+/// Row 21, for a call that creates what it doesn't find: afresh after a clean answer, not after a doubt.
+#[tokio::test(start_paused = true)]
+async fn update_or_create_creates_after_a_rivals_delete_unless_a_reply_was_lost() {
+    for (faults, unknown) in [(&[HELD_UP][..], false), (&[Fault::RequestLost, HELD_UP], true)] {
+        let world = World::new().await;
+        world.faults.script("UpdateItem", faults.iter().cloned());
+        let call = world.table.update_or_create(
+            "alice",
+            || Account { balance: 0, ..Account::alice() },
+            |alice| alice.balance += 5,
+        );
+        let rival = async {
+            world.struck().await;
+            world.rival.delete(&Account::alice()).await.unwrap();
+        };
+        let (result, ()) = tokio::join!(call, rival);
+        let stored = world.stored("alice").await;
+        if unknown {
+            assert!(matches!(result, Err(Error::OutcomeUnknown(_))), "{result:?}");
+            assert_eq!(stored, None);
+        } else {
+            assert_eq!(result.unwrap().balance, 5);
+            assert_eq!(stored, Some(Account { balance: 5, ..Account::alice() }));
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
+struct Counter {
+    #[dynalock(partition_key)]
+    id: String,
+    count: u32,
+    #[dynalock(version, step = 2)]
+    version: u64,
+}
+
+/// A version between ours and the one that we wanted is a rival's, and from there our step can never be made: a conflict
+/// even after a doubt, and the closure may run again.
+#[tokio::test(start_paused = true)]
+async fn a_version_in_between_is_a_definite_conflict_even_after_a_lost_request() {
+    let world = World::new().await;
+    let (counters, rivals) = (
+        Table::<Counter>::new(&world.client, "accounts"),
+        Table::<Counter>::new(&world.store.client(), "accounts"),
+    );
+    rivals.create(&mut Counter { id: "c".into(), count: 0, version: 0 }).await.unwrap();
+    let foreign = async {
+        world.struck().await;
+        let one = AttributeValue::N("1".into());
+        let ours = world.store.client().update_item().table_name("accounts");
+        let ours = ours.key("id", AttributeValue::S("c".into()));
+        let ours =
+            ours.update_expression("ADD version :one, #c :one").expression_attribute_names("#c", "count");
+        ours.expression_attribute_values(":one", one).send().await.unwrap();
+    };
+    world.faults.script("UpdateItem", [Fault::RequestLost, HELD_UP]);
+    let mut runs = 0;
+    let update = counters.update("c", |counter| {
+        runs += 1;
+        counter.count += 10;
+    });
+    let (updated, ()) = tokio::join!(update, foreign);
+    assert_eq!(updated.unwrap(), Counter { id: "c".into(), count: 11, version: 4 });
+    assert_eq!(runs, 2);
+}
+
+/// Row 35: a mapper adopts the item, between read and write, to version 0.
+#[tokio::test(start_paused = true)]
+async fn an_adoption_to_version_0_between_read_and_write_is_a_conflict() {
+    for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::RequestLost, true)] {
+        let world = World::new().await;
+        let client = world.store.client();
+        let key = AttributeValue::S("old".into());
+        let put = client.put_item().table_name("accounts").item("id", key.clone());
+        put.item("balance", AttributeValue::N("1".into())).send().await.unwrap();
+        let rival = async {
+            world.struck().await;
+            let adopt = client.update_item().table_name("accounts").key("id", key.clone());
+            let adopt = adopt.update_expression("SET version = :v, balance = :b");
+            let adopt = adopt.expression_attribute_values(":v", AttributeValue::N("0".into()));
+            adopt.expression_attribute_values(":b", AttributeValue::N("50".into())).send().await.unwrap();
+        };
+        world.faults.script("UpdateItem", [lost, HELD_UP]);
+        let mut runs = 0;
+        let update = world.table.update("old", |old| {
+            runs += 1;
+            old.balance += 5;
+        });
+        let (updated, ()) = tokio::join!(update, rival);
+        let stored = world.stored("old").await.unwrap();
+        if unknown {
+            assert!(matches!(updated, Err(Error::OutcomeUnknown(_))), "{updated:?}");
+            assert_eq!((stored.balance, stored.version, runs), (50, 0, 1));
+        } else {
+            assert_eq!(updated.unwrap(), stored);
+            assert_eq!((stored.balance, stored.version, runs), (55, 1, 2));
+        }
+    }
+}

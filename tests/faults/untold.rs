@@ -1,0 +1,165 @@
+//! A store that refuses a failed check without telling the item: one read tells, then the table of verdicts answers.
+
+use std::time::Duration;
+
+use dynalock::{Condition, Deleted, Error};
+use dynalock_tests::faults::Fault;
+
+use crate::calls::{Call, Done};
+use crate::world::{Account, World, always, refusal};
+
+/// A world in which alice has moved on to version 2, and bob exists.
+async fn moved_on() -> World {
+    let world = World::new().await;
+    world.rival.update("alice", |alice| alice.balance = 1).await.unwrap();
+    world.rival.create(&mut Account::bob()).await.unwrap();
+    world
+}
+
+const HELD: [Call; 5] = [Call::Create, Call::Save, Call::Replace, Call::Touch, Call::Delete];
+
+/// Row 26.
+#[tokio::test(start_paused = true)]
+async fn one_consistent_read_finds_the_item_that_a_clean_refusal_did_not_tell() {
+    for call in HELD {
+        let world = moved_on().await;
+        world.faults.script(call.operation(), [Fault::Untold]);
+        let ended = call.run(&world.table).await;
+        let conflict = match &ended.result {
+            Err(Error::AlreadyExists(there)) if call == Call::Create => there,
+            Err(Error::Conflict(conflict)) if call != Call::Create => conflict,
+            other => panic!("{call:?}: {other:?}"),
+        };
+        let stored = world.stored(call.id()).await.unwrap();
+        assert_eq!(conflict.current::<Account>().unwrap(), stored, "{call:?}");
+        ended.assert_untouched(call);
+        assert_eq!(world.sent.operations(), [call.operation(), "GetItem"]);
+        assert_eq!(world.sent.sent()[1].body["ConsistentRead"], true, "{call:?}");
+    }
+}
+
+/// Row 26, after a doubt.
+#[tokio::test(start_paused = true)]
+async fn a_read_after_a_doubt_leaves_the_outcome_unknown_where_the_item_moved_on() {
+    for call in HELD {
+        let world = moved_on().await;
+        world.faults.script(call.operation(), [Fault::RequestLost, Fault::Untold]);
+        let ended = call.run(&world.table).await;
+        assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
+        ended.assert_untouched(call);
+        assert_eq!(world.sent.operations(), [call.operation(), call.operation(), "GetItem"]);
+    }
+}
+
+/// Row 26, with a condition that the caller gave.
+#[tokio::test(start_paused = true)]
+async fn a_read_tells_that_the_condition_and_not_the_version_was_wrong() {
+    for lost in [Fault::ConnectionRefused, Fault::RequestLost] {
+        let world = World::new().await;
+        world.faults.script("UpdateItem", [lost, Fault::Untold]);
+        let rich = Condition::new("balance > :least").value(":least", 1000);
+        let error = world.table.touch(&mut Account::alice()).condition(rich).await.unwrap_err();
+        assert!(matches!(error, Error::ConditionFailed(_)), "{error:?}");
+    }
+}
+
+/// Row 26, where the item vanished.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_finds_nothing_is_not_found_or_already_gone() {
+    for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::RequestLost, true)] {
+        for call in [Call::Save, Call::Replace, Call::Touch, Call::Delete] {
+            let world = World::new().await;
+            world.rival.delete(&Account::alice()).await.unwrap();
+            world.faults.script(call.operation(), [lost.clone()]);
+            let ended = call.run(&world.table).await;
+            match &ended.result {
+                Ok(Done::Gone(Deleted::AlreadyGone)) if call == Call::Delete => {}
+                Err(Error::OutcomeUnknown(_)) if unknown && call != Call::Delete => {}
+                Err(Error::NotFound) if !unknown && call != Call::Delete => {}
+                other => panic!("{call:?}: {other:?}"),
+            }
+            assert_eq!(world.stored("alice").await, None);
+        }
+    }
+}
+
+/// Row 26, where the read fails too.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_fails_makes_a_conflict_without_an_item_or_an_unknown_outcome() {
+    for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::RequestLost, true)] {
+        for read in [always(&refusal("AccessDeniedException")), always(&Fault::RequestLost)] {
+            for call in HELD {
+                let world = moved_on().await;
+                world.faults.script(call.operation(), [lost.clone(), Fault::Untold]);
+                world.faults.script("GetItem", read.clone());
+                let ended = call.run(&world.table).await;
+                match &ended.result {
+                    Err(Error::OutcomeUnknown(_)) if unknown => {}
+                    Err(Error::Conflict(conflict)) if !unknown => {
+                        assert_eq!((conflict.actual(), conflict.item()), (None, None));
+                        assert!(conflict.current::<Account>().is_err());
+                    }
+                    other => panic!("{call:?}: {other:?}"),
+                }
+                ended.assert_untouched(call);
+            }
+        }
+    }
+}
+
+/// An `update` needs the item to go on, and reads it itself.
+#[tokio::test(start_paused = true)]
+async fn an_update_goes_on_from_a_conflict_without_an_item() {
+    let world = World::new().await;
+    let mut runs = 0;
+    // Told nothing, and refused the read for what was not told: a conflict without an item.
+    world.faults.script("UpdateItem", [Fault::ConnectionRefused, Fault::Untold]);
+    world.faults.script("GetItem", [Fault::Pass, refusal("AccessDeniedException")]);
+    let (rival, handle) = (world.rival.clone(), tokio::runtime::Handle::current());
+    let update = world.table.update("alice", |alice| {
+        runs += 1;
+        alice.balance += 5;
+        if runs == 1 {
+            let rival = rival.clone();
+            handle.spawn(async move { rival.update("alice", |alice| alice.balance = 1).await });
+        }
+    });
+    assert_eq!((update.await.unwrap().balance, runs), (6, 2));
+    assert!(world.faults.is_over());
+}
+
+/// Our create was applied and its reply lost; a rival deleted the item again. A read that finds nothing must not let the
+/// create be sent once more: that would be its second effect, and undo the delete.
+#[tokio::test(start_paused = true)]
+async fn a_create_in_doubt_is_not_sent_again_because_a_read_finds_nothing() {
+    let world = World::new().await;
+    world.faults.script("PutItem", [Fault::ReplyLost, Fault::Untold]);
+    world.faults.script("GetItem", [Fault::Delay(Duration::from_secs(1))]);
+    let mut bob = Account::bob();
+    let rival = async {
+        world.struck().await;
+        let created = world.stored("bob").await.unwrap();
+        world.rival.delete(&created).await.unwrap();
+    };
+    let (result, ()) = tokio::join!(world.table.create(&mut bob).into_future(), rival);
+    assert_eq!(world.stored("bob").await, None, "{result:?}");
+    assert!(matches!(result, Err(Error::OutcomeUnknown(_))), "{result:?}");
+}
+
+/// The same with a condition: what the read finds says nothing about what was there when the check failed.
+#[tokio::test(start_paused = true)]
+async fn a_create_in_doubt_is_not_refused_because_a_read_finds_nothing() {
+    let world = World::new().await;
+    world.faults.script("PutItem", [Fault::ReplyLost, Fault::Untold]);
+    world.faults.script("GetItem", [Fault::Delay(Duration::from_secs(1))]);
+    let mut bob = Account::bob();
+    let rival = async {
+        world.struck().await;
+        let created = world.stored("bob").await.unwrap();
+        world.rival.delete(&created).await.unwrap();
+    };
+    let condition = Condition::new("attribute_not_exists(balance)");
+    let create = world.table.create(&mut bob).condition(condition).into_future();
+    let (result, ()) = tokio::join!(create, rival);
+    assert!(matches!(result, Err(Error::OutcomeUnknown(_))), "{result:?}");
+}

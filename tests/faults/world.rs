@@ -1,0 +1,115 @@
+//! A store with one account, a table that reaches it through a network that fails by script, and one that never fails.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        self,
+        retry::{RetryPartition, TokenBucket},
+    },
+};
+use dynalock::{Table, Versioned};
+use dynalock_tests::{
+    engines::{Store, table_name},
+    faults::{Fault, Faults, Reply},
+    recording::Recording,
+};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+/// What a call may take that ends by its own limits and not by luck: the default deadline.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
+pub(crate) struct Account {
+    #[dynalock(partition_key)]
+    pub(crate) id: String,
+    pub(crate) balance: i64,
+    #[dynalock(version)]
+    pub(crate) version: u64,
+}
+
+impl Account {
+    /// The account that every store begins with.
+    pub(crate) fn alice() -> Self {
+        Self { id: "alice".into(), balance: 100, version: 1 }
+    }
+
+    /// An account that no store begins with.
+    pub(crate) fn bob() -> Self {
+        Self { id: "bob".into(), balance: 7, version: 0 }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    /// Every request that the SDK sent.
+    pub(crate) sent: Recording,
+    pub(crate) faults: Faults,
+    /// Through the faults.
+    pub(crate) client: Client,
+    pub(crate) table: Table<Account>,
+    /// As a rival with a faultless network has it.
+    pub(crate) rival: Table<Account>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    /// A world whose faulty client is configured further.
+    pub(crate) async fn with(configure: impl FnOnce(config::Builder) -> config::Builder) -> Self {
+        let store = Store::memory();
+        let faults = Faults::new(store.http_client());
+        let sent = Recording::new(faults.clone());
+        // The SDK grants retries from one budget for the whole process, unless told otherwise.
+        let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
+        let config = configure(store.config()).retry_partition(retries).http_client(sent.clone());
+        let client = Client::from_conf(config.build());
+        let table = Table::new(&client, "accounts");
+        let rival: Table<Account> = Table::new(&store.client(), "accounts");
+        rival.create_table().await.unwrap();
+        rival.create(&mut Account::alice()).await.unwrap();
+        Self { store, sent, faults, client, table, rival }
+    }
+
+    /// The account as the store has it.
+    pub(crate) async fn stored(&self, id: &str) -> Option<Account> {
+        self.rival.get(id).await.unwrap()
+    }
+
+    /// Waits until every fault of the script has begun to strike.
+    pub(crate) async fn struck(&self) {
+        let begun = Instant::now();
+        while !self.faults.is_over() {
+            assert!(begun.elapsed() < DEADLINE, "the faults never struck");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// As many faults as no call outlives.
+pub(crate) fn always(fault: &Fault) -> Vec<Fault> {
+    vec![fault.clone(); 1000]
+}
+
+/// A refusal by DynamoDB, before it did anything.
+pub(crate) fn refusal(exception: &str) -> Fault {
+    Fault::Instead(Reply::new(400, exception))
+}
+
+/// A fault of the server, before it did anything.
+pub(crate) fn breakdown() -> Fault {
+    Fault::Instead(Reply::internal_server_error())
+}
+
+/// A fault of the server, after it carried out the request.
+pub(crate) fn breakdown_after() -> Fault {
+    Fault::After(Reply::internal_server_error())
+}
+
+pub(crate) fn throttled() -> Fault {
+    refusal("ThrottlingException")
+}
