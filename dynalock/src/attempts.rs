@@ -43,6 +43,17 @@ const DEFINITE: [&str; 24] = [
     "ValidationException",
 ];
 
+/// What became of an attempt that was transmitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// DynamoDB said that it was carried out.
+    Applied,
+    /// DynamoDB said that it was not, or nothing reached it.
+    NotApplied,
+    /// Anything else.
+    Unclear,
+}
+
 /// The attempts of one write, over all its calls of the SDK.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts(Mutex<Progress>);
@@ -51,8 +62,10 @@ pub(crate) struct Attempts(Mutex<Progress>);
 struct Progress {
     /// Transmitted, and nothing known of it since.
     under_way: bool,
-    /// The last attempt may have been applied, or may yet be.
-    last_unclear: bool,
+    /// What became of the last attempt that came to an end.
+    last: Option<Fate>,
+    /// Some attempt was applied.
+    applied: bool,
     /// Some attempt may have been applied, or may yet be.
     unclear: bool,
     /// The request as it was serialized the first time.
@@ -65,30 +78,41 @@ impl Attempts {
     }
 
     fn transmit(&self) {
-        self.progress().under_way = true;
-    }
-
-    fn settle(&self, is_answer: bool) {
         let progress = &mut *self.progress();
-        progress.last_unclear = std::mem::take(&mut progress.under_way) && !is_answer;
-        progress.unclear |= progress.last_unclear;
+        // An attempt that was never settled stays in doubt.
+        progress.unclear |= progress.under_way;
+        progress.under_way = true;
     }
 
-    /// Whether there is a request to send again: none if the SDK gave up before it had made one.
-    pub(crate) fn can_be_repeated(&self) -> bool {
-        self.progress().request.is_some()
+    fn settle(&self, fate: Fate) {
+        let progress = &mut *self.progress();
+        let fate = if progress.under_way { fate } else { Fate::NotApplied };
+        progress.under_way = false;
+        progress.last = Some(fate);
+        progress.applied |= fate == Fate::Applied;
+        progress.unclear |= fate == Fate::Unclear;
+    }
+
+    /// Whether DynamoDB said that the write was applied, whatever the SDK made of that.
+    pub(crate) fn succeeded(&self) -> bool {
+        self.progress().applied
     }
 
     /// Whether the last attempt got no answer that can be trusted.
     pub(crate) fn last_is_unclear(&self) -> bool {
         let progress = self.progress();
-        progress.last_unclear || progress.under_way
+        progress.under_way || progress.last == Some(Fate::Unclear)
     }
 
     /// Whether any attempt got no answer that can be trusted, and so may have been applied.
     pub(crate) fn are_unclear(&self) -> bool {
         let progress = self.progress();
-        progress.unclear || progress.under_way
+        progress.under_way || progress.unclear
+    }
+
+    /// Whether there is a request to send again: none if the SDK gave up before it had made one.
+    pub(crate) fn can_be_repeated(&self) -> bool {
+        self.progress().request.is_some()
     }
 }
 
@@ -147,20 +171,23 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let is_answer = match context.output_or_error() {
-            Some(Ok(_)) => true,
+        self.attempts.settle(match context.output_or_error() {
+            Some(Ok(_)) => Fate::Applied,
             Some(Err(error)) => {
                 let refused = context.response().is_some_and(|response| response.status().is_client_error());
                 let code = error
                     .as_operation_error()
                     .and_then(|error| error.downcast_ref::<E>())
                     .and_then(ProvideErrorMetadata::code);
-                refused && code.is_some_and(|code| DEFINITE.contains(&code))
-                    || error.as_connector_error().is_some_and(|error| never_connected(error))
+                let refused = refused && code.is_some_and(|code| DEFINITE.contains(&code));
+                if refused || error.as_connector_error().is_some_and(|error| never_connected(error)) {
+                    Fate::NotApplied
+                } else {
+                    Fate::Unclear
+                }
             }
-            None => false,
-        };
-        self.attempts.settle(is_answer);
+            None => Fate::Unclear,
+        });
         Ok(())
     }
 }

@@ -52,24 +52,29 @@ impl<T: Versioned> Table<T> {
             Err(reason) => return Err(reason.into_error()),
         }
         for _ in 0..LOOKS {
-            let table = self.describe().await?;
-            self.check_key(&keys, &table)?;
-            if table.table_status == Some(TableStatus::Active) {
-                return Ok(());
+            if let Some(table) = self.describe().await? {
+                self.check_key(&keys, &table)?;
+                if table.table_status == Some(TableStatus::Active) {
+                    return Ok(());
+                }
             }
             tokio::time::sleep(INTERVAL).await;
         }
         Err(self.named()(Error::request("the table is not active after 5 minutes")))
     }
 
-    async fn describe(&self) -> Result<TableDescription> {
+    /// The table as it is now; `None` if DynamoDB doesn't know it yet, which may be so for a moment after its creation.
+    async fn describe(&self) -> Result<Option<TableDescription>> {
         let mut budget = self.retry().start();
         let describe = self.target().client.describe_table().table_name(self.name());
         loop {
             let config = self.target().config(&budget);
             let call = describe.clone().customize().config_override(config).send();
             match self.target().within(&mut budget, "DescribeTable", call).await {
-                Ok(output) => return Ok(output.table.unwrap_or_else(|| TableDescription::builder().build())),
+                Ok(output) => return Ok(output.table),
+                Err(Reason::Other(failure)) if failure.code() == Some("ResourceNotFoundException") => {
+                    return Ok(None);
+                }
                 Err(reason) => reason.after_wait(&mut budget).await?,
             }
         }

@@ -32,77 +32,23 @@ impl<T: Versioned> Table<T> {
         Get { table: self.clone(), key: self.key(key), consistent: true, retry: self.retry() }
     }
 
-    /// Reads many items, each strongly consistent, and returns them in the order of `keys`: `None` where there is no item.
-    /// A key may come twice. The items are read one by one: together they are no snapshot.
+    /// Reads many items and returns them in the order of `keys`: `None` where there is no item. A key may come twice. The
+    /// items are read one by one, each strongly consistent unless
+    /// [`eventually_consistent`](GetMany::eventually_consistent) is asked for: together they are no snapshot.
     ///
     /// Keys that DynamoDB leaves unprocessed, throttling, timeouts and failed connections are retried.
     ///
     /// # Errors
     ///
     /// As [`get`](Self::get), for the first key or item at fault.
-    pub fn get_many<K: IntoKey<T::Key>>(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-    ) -> impl Future<Output = Result<Vec<Option<T>>>> + Send {
-        let keys: Result<Vec<Item>> = keys.into_iter().map(|key| self.key(key)).collect();
-        async move { self.read_many(keys?).await }
+    pub fn get_many<K: IntoKey<T::Key>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany<T> {
+        let keys = keys.into_iter().map(|key| self.key(key)).collect();
+        GetMany { table: self.clone(), keys, consistent: true, retry: self.retry() }
     }
 
     /// The key attributes of `key`.
     pub(crate) fn key(&self, key: impl IntoKey<T::Key>) -> Result<Item> {
         key.into_key().and_then(|key| key.into_item(schema::<T>())).map_err(self.named())
-    }
-
-    async fn read_many(&self, keys: Vec<Item>) -> Result<Vec<Option<T>>> {
-        let mut budget = self.retry().start();
-        let mut places: HashMap<Vec<KeyBytes>, Vec<usize>> = HashMap::with_capacity(keys.len());
-        let mut wanted = Vec::with_capacity(keys.len());
-        for (place, key) in keys.into_iter().enumerate() {
-            let places = places.entry(key_bytes::<T>(&key)).or_default();
-            if places.is_empty() {
-                wanted.push(key);
-            }
-            places.push(place);
-        }
-        let mut found: Vec<Option<T>> = Vec::new();
-        found.resize_with(places.values().map(Vec::len).sum(), || None);
-        while !wanted.is_empty() {
-            let rest = wanted.split_off(wanted.len().min(KEYS_A_REQUEST));
-            let (items, unprocessed) = self.read_batch(wanted, &mut budget).await?;
-            for item in items {
-                for &place in places.get(&key_bytes::<T>(&item)).into_iter().flatten() {
-                    found[place] = Some(self.parse(item.clone())?);
-                }
-            }
-            if !unprocessed.is_empty() && !budget.wait().await {
-                let cause = "DynamoDB left keys unprocessed until the retries ended".into();
-                return Err(Error::Sdk(SdkFailure::transport(BATCH, self.name(), cause, true).into()));
-            }
-            wanted = unprocessed;
-            wanted.extend(rest);
-        }
-        Ok(found)
-    }
-
-    /// The items under `keys`, and the keys that were left unprocessed.
-    async fn read_batch(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<(Vec<Item>, Vec<Item>)> {
-        let name = self.name();
-        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        // The one required member is set, so the build does not fail.
-        let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
-        let request = self.target().client.batch_get_item().set_request_items(keys);
-        loop {
-            let config = self.target().config(budget);
-            let call = request.clone().customize().config_override(config).send();
-            match self.target().within(budget, BATCH, call).await {
-                Ok(output) => {
-                    let items = output.responses.and_then(|mut tables| tables.remove(name));
-                    let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));
-                    return Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()));
-                }
-                Err(reason) => reason.after_wait(budget).await?,
-            }
-        }
     }
 }
 
@@ -161,6 +107,103 @@ impl<T: Versioned> IntoFuture for Get<T> {
 impl<T> fmt::Debug for Get<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Get")
+            .field("table", &self.table)
+            .field("consistent", &self.consistent)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A read of many items that waits to be sent; see [`Table::get_many`].
+#[must_use = "nothing is read until the call is awaited"]
+pub struct GetMany<T> {
+    table: Table<T>,
+    keys: Result<Vec<Item>>,
+    consistent: bool,
+    retry: Retry,
+}
+
+impl<T> GetMany<T> {
+    /// Reads at half the cost, and perhaps not the latest items; see [`Get::eventually_consistent`].
+    pub fn eventually_consistent(mut self) -> Self {
+        self.consistent = false;
+        self
+    }
+
+    /// Retries this call so, whatever the table says.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+}
+
+impl<T: Versioned> GetMany<T> {
+    async fn read(mut self) -> Result<Vec<Option<T>>> {
+        let keys = std::mem::replace(&mut self.keys, Ok(Vec::new()))?;
+        let mut budget = self.retry.start();
+        let mut places: HashMap<Vec<KeyBytes>, Vec<usize>> = HashMap::with_capacity(keys.len());
+        let mut wanted = Vec::with_capacity(keys.len());
+        for (place, key) in keys.into_iter().enumerate() {
+            let places = places.entry(key_bytes::<T>(&key)).or_default();
+            if places.is_empty() {
+                wanted.push(key);
+            }
+            places.push(place);
+        }
+        let mut found: Vec<Option<T>> = Vec::new();
+        found.resize_with(places.values().map(Vec::len).sum(), || None);
+        while !wanted.is_empty() {
+            let rest = wanted.split_off(wanted.len().min(KEYS_A_REQUEST));
+            let (items, unprocessed) = self.read_batch(wanted, &mut budget).await?;
+            for item in items {
+                for &place in places.get(&key_bytes::<T>(&item)).into_iter().flatten() {
+                    found[place] = Some(self.table.parse(item.clone())?);
+                }
+            }
+            if !unprocessed.is_empty() && !budget.wait().await {
+                let cause = "DynamoDB left keys unprocessed until the retries ended".into();
+                return Err(Error::Sdk(SdkFailure::transport(BATCH, self.table.name(), cause, true).into()));
+            }
+            wanted = unprocessed;
+            wanted.extend(rest);
+        }
+        Ok(found)
+    }
+
+    /// The items under `keys`, and the keys that were left unprocessed.
+    async fn read_batch(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<(Vec<Item>, Vec<Item>)> {
+        let (target, name) = (self.table.target(), self.table.name());
+        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(self.consistent).build();
+        // The one required member is set, so the build does not fail.
+        let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
+        let request = target.client.batch_get_item().set_request_items(keys);
+        loop {
+            let config = target.config(budget);
+            let call = request.clone().customize().config_override(config).send();
+            match target.within(budget, BATCH, call).await {
+                Ok(output) => {
+                    let items = output.responses.and_then(|mut tables| tables.remove(name));
+                    let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));
+                    return Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()));
+                }
+                Err(reason) => reason.after_wait(budget).await?,
+            }
+        }
+    }
+}
+
+impl<T: Versioned> IntoFuture for GetMany<T> {
+    type Output = Result<Vec<Option<T>>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.read())
+    }
+}
+
+impl<T> fmt::Debug for GetMany<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetMany")
             .field("table", &self.table)
             .field("consistent", &self.consistent)
             .field("retry", &self.retry)

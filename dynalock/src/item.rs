@@ -99,20 +99,19 @@ pub(crate) fn check_size<'a>(attributes: impl Iterator<Item = (&'a str, &'a Attr
     Ok(())
 }
 
-/// A lower bound, since the exact size of a number is DynamoDB's business.
+/// A lower bound: how many bytes a number takes depends on its digits, but at least one.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 fn least_size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
-        AttributeValue::N(digits) => digits.len() / 2,
         AttributeValue::B(bytes) => bytes.as_ref().len(),
         AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + least_size(value)).sum::<usize>(),
         AttributeValue::M(entries) => {
             3 + entries.iter().map(|(name, value)| 1 + name.len() + least_size(value)).sum::<usize>()
         }
         AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
-        AttributeValue::Ns(numbers) => numbers.iter().map(|digits| digits.len() / 2).sum(),
+        AttributeValue::Ns(numbers) => numbers.len(),
         AttributeValue::Bs(blobs) => blobs.iter().map(|bytes| bytes.as_ref().len()).sum(),
         _ => 1,
     }

@@ -1,4 +1,136 @@
-//! Optimistic locking for Amazon DynamoDB.
+//! Optimistic locking for Amazon DynamoDB: mark one field of a struct as its version, and no write overwrites what another
+//! application wrote since you read.
+//!
+//! Several applications read and write one table, and DynamoDB has no locks on items. So every item carries a version, every
+//! write demands that the version is still the one that was read, and raises it. If another writer was faster, the write
+//! is refused, and is tried again on the item as it is now. dynalock does that for every write, and a struct without a
+//! version does not compile.
+//!
+#![cfg_attr(feature = "embedded", doc = "```")]
+#![cfg_attr(not(feature = "embedded"), doc = "```ignore")]
+//! use dynalock::{Table, Versioned};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Clone, Serialize, Deserialize, Versioned)]
+//! struct Account {
+//!     #[dynalock(partition_key)]
+//!     id: String,
+//!     balance: i64,
+//!     #[dynalock(version)]
+//!     version: u64,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> dynalock::Result<()> {
+//! # let client = dynalock::embedded::Engine::in_memory().client(); // any `aws_sdk_dynamodb::Client`
+//! let accounts = Table::<Account>::new(&client, "accounts");
+//! # accounts.create_table().await?;
+//!
+//! let mut alice = Account { id: "alice".into(), balance: 100, version: 0 };
+//! accounts.create(&mut alice).await?; // only if no item has this key
+//! assert_eq!(alice.version, 1);
+//!
+//! let mut alice = accounts.get("alice").await?.expect("it was just created");
+//! alice.balance -= 30;
+//! accounts.save(&mut alice).await?; // only if nobody wrote since
+//! assert_eq!(alice.version, 2);
+//!
+//! let alice = accounts.update("alice", |account| account.balance += 5).await?; // read, change, write; again on a conflict
+//! assert_eq!((alice.balance, alice.version), (75, 3));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which call
+//!
+//! | you have | you want | call |
+//! |---|---|---|
+//! | a change | to apply it to whatever is stored | [`update`](Table::update), [`try_update`](Table::try_update) if it may refuse |
+//! | a change | the same, or to begin with a fresh item | [`update_or_create`](Table::update_or_create) |
+//! | an object | to store it for the first time | [`create`](Table::create) |
+//! | an object | to write it back | [`save`](Table::save); attributes that its struct doesn't know stay |
+//! | an object | to write it back and drop everything else | [`replace`](Table::replace) |
+//! | an object | others to notice | [`touch`](Table::touch) |
+//! | an object | it gone | [`delete`](Table::delete) |
+//! | a key, or many | to read | [`get`](Table::get), [`get_many`](Table::get_many) |
+//! | an item from a query | a struct that can be saved | [`parse`](Table::parse) |
+//! | a transaction of your own | the condition of one write | [`save_write`](Versioned::save_write) and its like |
+//!
+//! Calls with options are builders. Add options, then `.await`:
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use dynalock::{Condition, Retry, Table, Versioned};
+//! # #[derive(serde::Serialize, serde::Deserialize, Versioned)]
+//! # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
+//! # async fn example(accounts: Table<Account>, mut alice: Account) -> dynalock::Result<()> {
+//! let open = Condition::new("#s = :open").name("#s", "status").value(":open", "open");
+//! accounts.save(&mut alice).condition(open).await?;
+//!
+//! let patient = Retry::default().attempts(20).deadline(Duration::from_secs(5));
+//! accounts.update("alice", |account| account.balance += 5).retry(patient).await?;
+//!
+//! let maybe_stale = accounts.get("alice").eventually_consistent().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where a future is asked for, as in `tokio::spawn` and `join_all`, call `.into_future()` on the builder.
+//!
+//! # A conflict
+//!
+//! A write of an object that is no longer current ends in [`Error::Conflict`], which carries the item as it is now. The
+//! object is as it was: versions move on success only.
+//!
+//! ```no_run
+//! # use dynalock::{Error, Table, Versioned};
+//! # #[derive(Debug, serde::Serialize, serde::Deserialize, Versioned)]
+//! # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
+//! # async fn example(accounts: Table<Account>, mut alice: Account) -> dynalock::Result<()> {
+//! match accounts.save(&mut alice).await {
+//!     Err(Error::Conflict(conflict)) => {
+//!         let theirs: Account = conflict.current()?;
+//!         println!("you changed version {}, meanwhile it is {theirs:?}", conflict.expected());
+//!     }
+//!     other => other?,
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What the answers mean
+//!
+//! | answer | the write |
+//! |---|---|
+//! | `Ok` | was applied exactly once |
+//! | [`Conflict`](Error::Conflict), [`AlreadyExists`](Error::AlreadyExists), [`NotFound`](Error::NotFound), [`ConditionFailed`](Error::ConditionFailed) | was not applied, and never will be |
+//! | [`OutcomeUnknown`](Error::OutcomeUnknown) | may or may not have been applied; nothing else was tried |
+//!
+//! A conditional write can be applied while its reply is lost. The SDK sends it again, and DynamoDB then answers that the
+//! check failed, since the write itself has raised the version. A loop that takes this for a conflict applies its change
+//! twice. dynalock watches every attempt that the SDK makes: once a reply was lost, a failed check counts as a conflict only
+//! if the stored version rules this write out, and as `OutcomeUnknown` otherwise. A change closure is never run again
+//! after such a write.
+//!
+//! This holds as long as
+//!
+//! - **every writer raises the version**: also other services, scripts and consoles. A restore from a backup does not.
+//! - **a version is never used twice for a key**: an item that is deleted (or expires) and is created again begins at
+//!   version 1 again, and an old object of it may then pass for a current one. Where items are deleted, use
+//!   `#[dynalock(version, start = "clock")]`, which begins at the time in microseconds.
+//! - **writes go to one Region**, or to a global table with multi-Region strong consistency. In other global tables the last
+//!   writer wins, and overwrites.
+//! - **items without a version are adopted** (an object at version 0 is saved) only after their old writers have stopped.
+//!
+//! # The version
+//!
+//! A plain number attribute, which mappers for other languages can read and raise as well. 0, NULL and absent mean that
+//! there is no version yet; the next write gives one. See the [derive](macro@Versioned) for `start`, `step` and types.
+//!
+//! # Testing
+//!
+//! With the feature `embedded`, `embedded::Engine` is a DynamoDB in your process behind a real SDK client, in memory or on
+//! a file.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -37,7 +169,7 @@ pub use versioned::Versioned;
 
 pub use table::Table;
 
-pub use get::Get;
+pub use get::{Get, GetMany};
 pub use save::{Delete, Deleted, Write};
 pub use update::{TryUpdate, Update, UpdateOrCreate};
 

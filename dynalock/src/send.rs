@@ -35,8 +35,11 @@ impl Target {
         let mut write = Some(write);
         loop {
             let was_clean = !attempts.are_unclear();
-            let Err(reason) = self.send(intent.operation, write.take(), budget, &attempts).await else {
-                return Ok(Applied::Now);
+            let reason = match self.send(intent.operation, write.take(), budget, &attempts).await {
+                Ok(()) => return Ok(Applied::Now),
+                // What failed came after the answer, such as an interceptor of the client's.
+                Err(_) if attempts.succeeded() => return Ok(Applied::Now),
+                Err(reason) => reason,
             };
             let clean = !attempts.are_unclear();
             let error = match reason {

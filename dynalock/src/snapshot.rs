@@ -16,21 +16,20 @@ pub(crate) struct Snapshot {
     pub(crate) key: Item,
     /// Everything but the key and the version, in the order in which serde gave it.
     pub(crate) attributes: Attributes,
-    /// 0 if the object was never stored.
-    pub(crate) version: u64,
+    /// 0 if the object was never stored; `None` where the field holds a negative number.
+    version: Option<u64>,
     /// The largest version that the field's type holds.
     max_version: u64,
 }
 
 impl Snapshot {
-    /// Takes `object` apart. `version` is `None` where the field holds a negative number.
+    /// Takes `object` apart.
     pub(crate) fn of<T: Serialize>(
         object: &T,
         schema: &'static Schema,
         version: Option<u64>,
         max_version: u64,
     ) -> Result<Self> {
-        let version = version.ok_or_else(|| Error::item(schema.version, "a version must not be negative"))?;
         let mut key = Item::with_capacity(2);
         let mut attributes = item::to_attributes(object)?;
         attributes.retain_mut(|(name, value)| {
@@ -58,17 +57,23 @@ impl Snapshot {
             .map(|&name| Cow::Borrowed(name))
     }
 
+    /// The version of the object; 0 if it was never stored.
+    pub(crate) fn version(&self) -> Result<u64> {
+        self.version.ok_or_else(|| Error::item(self.schema.version, "a version must not be negative"))
+    }
+
     /// The version of a new item. `now` is in microseconds since 1970.
     pub(crate) fn first_version(&self, now: impl FnOnce() -> u64) -> Result<u64> {
         match self.schema.start {
             Start::At(version) => self.checked(Some(version)),
-            Start::Clock => self.checked(Some(now())),
+            // A clock that stands at 0 must not make a version that means none.
+            Start::Clock => self.checked(Some(now().max(1))),
         }
     }
 
     /// The version after this one.
     pub(crate) fn next_version(&self, now: impl FnOnce() -> u64) -> Result<u64> {
-        match self.version {
+        match self.version()? {
             0 => self.first_version(now),
             version => self.checked(version.checked_add(self.schema.step)),
         }

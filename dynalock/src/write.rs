@@ -103,7 +103,7 @@ impl ConditionalWrite {
     /// Stores the object, and drops attributes that its struct doesn't know.
     pub(crate) fn replace(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
         let version = object.next_version(now)?;
-        let expect = Expect::version(object.version);
+        let expect = Expect::version(object.version()?);
         Self::put(object, expect, version, extra)
     }
 
@@ -120,13 +120,13 @@ impl ConditionalWrite {
     /// Sets every attribute that the struct knows, and removes those that serde left out.
     pub(crate) fn save(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
         let (schema, key) = (object.schema, object.key.clone());
-        let (expect, version) = (Expect::version(object.version), object.next_version(now)?);
+        let (expect, version) = (Expect::version(object.version()?), object.next_version(now)?);
         Self::change(schema, key, Changes::all(object), expect, version, extra)
     }
 
     /// Raises the version and changes nothing else.
     pub(crate) fn touch(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
-        let (expect, version) = (Expect::version(object.version), object.next_version(now)?);
+        let (expect, version) = (Expect::version(object.version()?), object.next_version(now)?);
         Self::change(object.schema, object.key, Changes::default(), expect, version, extra)
     }
 
@@ -173,14 +173,14 @@ impl ConditionalWrite {
 
     /// Removes the item.
     pub(crate) fn delete(object: Snapshot, extra: Option<&Condition>) -> Result<Self> {
-        let expect = Expect::version(object.version);
+        let expect = Expect::version(object.version()?);
         let action = Action::Delete { key: object.key };
         Self::new(object.schema, action, expect, None, extra, Placeholders::default())
     }
 
     /// Changes nothing, but lets a transaction fail if the item is no longer as it was read.
     pub(crate) fn check(object: Snapshot, extra: Option<&Condition>) -> Result<Self> {
-        let expect = Expect::version(object.version);
+        let expect = Expect::version(object.version()?);
         let action = Action::Check { key: object.key };
         Self::new(object.schema, action, expect, None, extra, Placeholders::default())
     }
