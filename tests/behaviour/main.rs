@@ -1,1 +1,28 @@
-//! What each call sends and answers, on a real engine.
+//! What `dynalock` does, seen through its public API.
+//!
+//! The store is the one that `DYNALOCK_ENGINE` or `DYNALOCK_ENDPOINT` chooses (see [`dynalock_tests::engines`]). Only tests
+//! that stop the clock, or that are about one kind of store, take the embedded engine whatever is chosen.
+
+mod adoption;
+mod by_hand;
+mod conditions;
+mod conflict_loop;
+mod contention;
+mod contract;
+mod create;
+mod create_table;
+mod fixtures;
+mod get_many;
+mod keys;
+mod limits;
+mod parse;
+mod properties;
+mod secrecy;
+mod stored_versions;
+mod stores;
+mod unknown_attributes;
+mod update;
+mod update_or_create;
+mod versions;
+mod wire;
+mod writes;

@@ -1,0 +1,88 @@
+//! `create` stores a new item, and never touches one that is there.
+
+use dynalock::{Condition, Error};
+use serde_json::json;
+
+use crate::fixtures::{Account, Stage, alice, refused};
+
+#[tokio::test]
+async fn a_new_item_is_stored_at_the_first_version_whatever_the_object_says() {
+    for version in [0, 7, u64::MAX] {
+        let (stage, accounts) = Stage::of::<Account>().await;
+        let mut account = alice(version);
+        accounts.create(&mut account).await.unwrap();
+        assert_eq!(account, alice(1));
+        assert_eq!(
+            stage.sent(),
+            [r#"PutItem {balance: 100, id: "alice", version: 1} IF attribute_not_exists(id)"#]
+        );
+        assert_eq!(stage.stored_alice().await, json!({ "id": "alice", "balance": 100, "version": 1 }));
+    }
+}
+
+#[tokio::test]
+async fn the_request_is_this_and_nothing_else() {
+    let (stage, accounts) = Stage::of::<Account>().await;
+    let mut account = Account { note: Some("new".into()), ..alice(0) };
+    accounts.create(&mut account).await.unwrap();
+    let [put] = stage.requests().try_into().unwrap();
+    let expected = json!({
+        "TableName": stage.name,
+        "Item": {
+            "id": { "S": "alice" }, "balance": { "N": "100" }, "note": { "S": "new" }, "version": { "N": "1" },
+        },
+        "ConditionExpression": "attribute_not_exists(#_k)",
+        "ExpressionAttributeNames": { "#_k": "id" },
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    });
+    assert_eq!((put.operation.as_str(), put.body), ("PutItem", expected));
+}
+
+#[tokio::test]
+async fn an_item_that_exists_is_told_and_stays() {
+    for item in [json!({ "id": "alice", "balance": 5, "version": 3 }), json!({ "id": "alice", "balance": 5 })]
+    {
+        let (stage, accounts) = Stage::of::<Account>().await;
+        stage.put(item.clone()).await;
+        let error = refused(&mut alice(0), async |account| accounts.create(account).await).await;
+        let Error::AlreadyExists(conflict) = &error else { panic!("{error:?}") };
+        let stored = item["version"].as_u64().unwrap_or_default();
+        assert_eq!((conflict.table(), conflict.expected()), (accounts.name(), 0));
+        assert_eq!(conflict.actual(), Some(stored));
+        let theirs = conflict.current::<Account>().unwrap();
+        assert_eq!((theirs.balance, theirs.version), (5, stored));
+        assert!(error.is_conflict() && !error.is_retryable());
+        assert!(error.to_string().contains(accounts.name()), "{error}");
+        assert_eq!(stage.operations(), ["PutItem"], "one request, and none to read what is there");
+        assert_eq!(stage.stored_alice().await, item);
+    }
+}
+
+#[tokio::test]
+async fn a_condition_on_an_absent_item_fails_as_such() {
+    let (stage, accounts) = Stage::of::<Account>().await;
+    let condition = Condition::new("balance = :b").value(":b", 1);
+    let error =
+        refused(&mut alice(0), async |account| accounts.create(account).condition(condition).await).await;
+    let Error::ConditionFailed(conflict) = &error else { panic!("{error:?}") };
+    assert_eq!((conflict.expected(), conflict.actual(), conflict.item()), (0, None, None));
+    assert_eq!(
+        stage.sent(),
+        [
+            r#"PutItem {balance: 100, id: "alice", version: 1} IF attribute_not_exists(id) AND (balance = 1)"#,
+            r#"GetItem {id: "alice"} consistently"#,
+        ],
+        "a refusal without an item doesn't tell whether there is one"
+    );
+    assert_eq!(stage.stored_alice().await, json!(null));
+}
+
+#[tokio::test]
+async fn a_condition_that_holds_lets_a_create_through() {
+    let (stage, accounts) = Stage::of::<Account>().await;
+    let mut account = alice(0);
+    let condition = Condition::new("attribute_not_exists(frozen)");
+    accounts.create(&mut account).condition(condition).await.unwrap();
+    assert_eq!(account, alice(1));
+    assert_eq!(stage.operations(), ["PutItem"]);
+}
