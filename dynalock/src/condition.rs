@@ -277,3 +277,205 @@ pub(crate) fn render(
     }
     Ok(expression)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &str) -> AttributeValue {
+        AttributeValue::S(value.into())
+    }
+
+    fn number(value: &str) -> AttributeValue {
+        AttributeValue::N(value.into())
+    }
+
+    /// The expression for `expect`, and what its placeholders stand for.
+    fn rendered(expect: Expect, extra: Option<&Condition>) -> Result<(String, Placeholders)> {
+        let mut placeholders = Placeholders::default();
+        let expression = render(expect, extra, Schema::EXAMPLE, &mut placeholders)?;
+        Ok((expression, placeholders))
+    }
+
+    fn joined(extra: &Condition) -> String {
+        rendered(Expect::Version(7), Some(extra)).unwrap().0
+    }
+
+    fn problem(extra: &Condition) -> String {
+        rendered(Expect::Version(7), Some(extra)).map(drop).unwrap_err().to_string()
+    }
+
+    /// An expectation, its expression, and what the names and values in it stand for.
+    type Case<'a> = (Expect, &'a str, &'a [(&'a str, &'a str)], Vec<(&'a str, AttributeValue)>);
+
+    #[test]
+    fn each_expectation_has_its_expression() {
+        use StoredVersion::{Absent, Null, Number};
+        let legacy =
+            "attribute_exists(#_k) AND (attribute_not_exists(#_v) OR #_v=:_v OR attribute_type(#_v,:_n))";
+        let (key, version) = (("#_k", "id"), ("#_v", "version"));
+        let null = (":_n", text("NULL"));
+        let cases: [Case<'_>; 6] = [
+            (Expect::Absent, "attribute_not_exists(#_k)", &[key], vec![]),
+            (Expect::Version(7), "#_v=:_v", &[version], vec![(":_v", number("7"))]),
+            (Expect::Unversioned, legacy, &[key, version], vec![(":_v", number("0")), null.clone()]),
+            (
+                Expect::AsRead(Absent),
+                "attribute_exists(#_k) AND attribute_not_exists(#_v)",
+                &[key, version],
+                vec![],
+            ),
+            (Expect::AsRead(Null), "attribute_type(#_v,:_n)", &[version], vec![null]),
+            (Expect::AsRead(Number(0)), "#_v=:_v", &[version], vec![(":_v", number("0"))]),
+        ];
+        for (expect, expected, names, values) in cases {
+            let (expression, placeholders) = rendered(expect, None).unwrap();
+            assert_eq!(expression, expected);
+            let owned = |(placeholder, name): &(&str, &str)| (placeholder.to_string(), name.to_string());
+            assert_eq!(placeholders.names, names.iter().map(owned).collect(), "{expect:?}");
+            let values = values.into_iter().map(|(placeholder, value)| (placeholder.to_owned(), value));
+            assert_eq!(placeholders.values, values.collect(), "{expect:?}");
+        }
+    }
+
+    /// DynamoDB refuses placeholders that are given and not used, and the other way round.
+    #[test]
+    fn an_expression_uses_exactly_its_placeholders() {
+        use StoredVersion::{Absent, Null, Number};
+        let read = [Absent, Null, Number(0), Number(3)].map(Expect::AsRead);
+        for expect in [Expect::Absent, Expect::Version(7), Expect::Unversioned].into_iter().chain(read) {
+            let extra = Condition::new("#n = :x OR :x = #n").name("#n", "a").value(":x", 1);
+            let (expression, placeholders) = rendered(expect, Some(&extra)).unwrap();
+            let used: HashSet<&str> = placeholders_in(&expression).collect();
+            let given = placeholders.names.keys().chain(placeholders.values.keys());
+            assert_eq!(used, given.map(String::as_str).collect(), "{expect:?}");
+        }
+    }
+
+    #[test]
+    fn an_expectation_is_met_by_exactly_the_versions_that_its_expression_lets_through() {
+        use StoredVersion::{Absent, Null, Number};
+        let stored = [Absent, Null, Number(0), Number(1), Number(7)];
+        let met = |expect: Expect| stored.map(|version| expect.meets(version));
+        assert_eq!(met(Expect::Absent), [false; 5]);
+        assert_eq!(met(Expect::Unversioned), [true, true, true, false, false]);
+        assert_eq!(met(Expect::Version(7)), [false, false, false, false, true]);
+        assert_eq!(met(Expect::AsRead(Absent)), [true, false, false, false, false]);
+        assert_eq!(met(Expect::AsRead(Null)), [false, true, false, false, false]);
+        assert_eq!(met(Expect::AsRead(Number(0))), [false, false, true, false, false]);
+        assert_eq!((Expect::version(0), Expect::version(7)), (Expect::Unversioned, Expect::Version(7)));
+    }
+
+    #[test]
+    fn a_condition_is_joined_with_and_inside_one_pair_of_parentheses() {
+        assert_eq!(joined(&Condition::new("a = b")), "#_v=:_v AND (a = b)");
+        assert_eq!(joined(&Condition::new("a = b OR c = d")), "#_v=:_v AND (a = b OR c = d)");
+        let both = Condition::new("a = b OR c = d").and(Condition::new("e = f"));
+        assert_eq!(joined(&both), "#_v=:_v AND (a = b OR c = d) AND (e = f)");
+        let three = Condition::new("a = b").and(Condition::new("c = d").and(Condition::new("e = f")));
+        assert_eq!(joined(&three), "#_v=:_v AND (a = b) AND (c = d) AND (e = f)");
+    }
+
+    /// DynamoDB refuses `((a = b))`, and `(a) OR (b)` is not enclosed though it begins and ends with parentheses.
+    #[test]
+    fn parentheses_around_the_whole_expression_are_taken_off_and_no_others() {
+        for expression in ["a = b", "(a = b)", "((a = b))", "  ( ( a = b ) )  "] {
+            assert_eq!(joined(&Condition::new(expression)), "#_v=:_v AND (a = b)", "{expression}");
+        }
+        assert_eq!(joined(&Condition::new("(a = b) OR (c = d)")), "#_v=:_v AND ((a = b) OR (c = d))");
+        assert_eq!(joined(&Condition::new("((a = b) OR (c = d))")), "#_v=:_v AND ((a = b) OR (c = d))");
+        assert_eq!(joined(&Condition::new("size(a) IN (size(b))")), "#_v=:_v AND (size(a) IN (size(b)))");
+    }
+
+    #[test]
+    fn parentheses_that_do_not_match_are_refused() {
+        for expression in ["a = b) OR (c = d", ")(", "a)", "size(a)) OR (a = a"] {
+            assert!(problem(&Condition::new(expression)).contains("closing parenthesis"), "{expression}");
+        }
+        for expression in ["(a = b", "size(a", "((a) OR (b)"] {
+            assert!(problem(&Condition::new(expression)).contains("never closed"), "{expression}");
+        }
+    }
+
+    #[test]
+    fn an_empty_expression_is_refused() {
+        for expression in ["", "  ", "()", "(( ))"] {
+            assert!(problem(&Condition::new(expression)).contains("empty"), "{expression:?}");
+        }
+        assert!(problem(&Condition::new("a = b").and(Condition::new(""))).contains("empty"));
+    }
+
+    #[test]
+    fn placeholders_are_found_wherever_they_stand() {
+        let found = |expression| placeholders_in(expression).collect::<Vec<_>>();
+        assert_eq!(found("#a=:b"), ["#a", ":b"]);
+        assert_eq!(found("a.#b[0].#c_1<:D2"), ["#b", "#c_1", ":D2"]);
+        assert_eq!(found("contains(#a,:b)AND#c IN(:d,:e)"), ["#a", ":b", "#c", ":d", ":e"]);
+        assert_eq!(found("a = b"), [""; 0]);
+        assert_eq!(found("# :"), ["#", ":"]);
+        assert_eq!(found("#ä:"), ["#", ":"]);
+    }
+
+    #[test]
+    fn placeholders_that_are_ours_are_refused_in_every_place() {
+        let reserved = [
+            Condition::new("#_v = :x").value(":x", 1),
+            Condition::new("a = :_v"),
+            Condition::new("a = :_").value(":_", 1),
+            Condition::new("#_9 = :x").name("#_9", "a").value(":x", 1),
+            Condition::new("a = b").name("#_v", "other"),
+            Condition::new("a = b").value(":_v", 1),
+            Condition::new("a = b").and(Condition::new("c = :_w").value(":_w", 1)),
+        ];
+        for condition in reserved {
+            assert!(problem(&condition).contains("is reserved"), "{condition:?}");
+        }
+        let near = Condition::new("#v_ = :x_").name("#v_", "a").value(":x_", 1);
+        assert_eq!(joined(&near), "#_v=:_v AND (#v_ = :x_)");
+    }
+
+    #[test]
+    fn placeholders_must_stand_for_something_and_be_used() {
+        let missing = problem(&Condition::new("#a = :b").name("#a", "a"));
+        assert!(missing.contains(":b stands for nothing") && missing.contains(".value("), "{missing}");
+        let missing = problem(&Condition::new("#a = :b").value(":b", 1));
+        assert!(missing.contains("#a stands for nothing") && missing.contains(".name("), "{missing}");
+        assert!(problem(&Condition::new("a = b").name("#c", "c")).contains("#c is not used"));
+        assert!(problem(&Condition::new("a = :b").value(":b", 1).value(":c", 1)).contains(":c is not used"));
+        // One that only begins alike is another one.
+        assert!(problem(&Condition::new("a = :bc").value(":b", 1)).contains(":bc stands for nothing"));
+        // Written without its mark, it can never be used.
+        assert!(problem(&Condition::new("a = :b").value("b", 1).value(":b", 1)).contains("b is not used"));
+    }
+
+    #[test]
+    fn joined_conditions_share_placeholders_only_where_they_agree() {
+        let at_least = |value: i32| Condition::new("#a >= :x").name("#a", "a").value(":x", value);
+        assert_eq!(joined(&at_least(1).and(at_least(1))), "#_v=:_v AND (#a >= :x) AND (#a >= :x)");
+        assert!(problem(&at_least(1).and(at_least(2))).contains(":x stands for two different things"));
+        let renamed = Condition::new("#a = a").name("#a", "b");
+        assert!(problem(&at_least(1).and(renamed)).contains("#a stands for two different things"));
+        assert!(problem(&at_least(1).value(":x", 2)).contains(":x stands for two"));
+    }
+
+    #[test]
+    fn a_value_without_a_form_in_dynamodb_is_refused_by_its_placeholder() {
+        assert!(problem(&Condition::new("a = :big").value(":big", u128::MAX)).contains(":big"));
+    }
+
+    #[test]
+    fn an_expression_that_is_too_long_is_refused() {
+        let long = Condition::new(vec!["a = b"; 600].join(" OR "));
+        assert!(problem(&long).contains("4096"), "{}", problem(&long));
+    }
+
+    #[test]
+    fn no_value_is_shown() {
+        let condition = Condition::new("#p = :p").name("#p", "password").value(":p", "hunter2");
+        let shown = format!("{condition:?}");
+        assert!(
+            shown.contains("#p = :p") && shown.contains("password") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}

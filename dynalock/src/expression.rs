@@ -152,3 +152,162 @@ fn same(one: &AttributeValue, other: &AttributeValue) -> bool {
         _ => one == other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::primitives::Blob;
+
+    use super::*;
+    use crate::schema::Schema;
+
+    fn number(value: i32) -> AttributeValue {
+        AttributeValue::N(value.to_string())
+    }
+
+    fn strings(values: &[&str]) -> AttributeValue {
+        AttributeValue::Ss(values.iter().map(ToString::to_string).collect())
+    }
+
+    fn map(entries: &[(&str, AttributeValue)]) -> AttributeValue {
+        AttributeValue::M(entries.iter().map(|(name, value)| (name.to_string(), value.clone())).collect())
+    }
+
+    fn snapshot(attributes: &[(&'static str, AttributeValue)]) -> Snapshot {
+        let key = std::collections::BTreeMap::from([("id", "x")]);
+        let mut snapshot = Snapshot::of(&key, Schema::EXAMPLE, Some(1), u64::MAX).unwrap();
+        snapshot.attributes =
+            attributes.iter().map(|(name, value)| (Cow::Borrowed(*name), value.clone())).collect();
+        snapshot
+    }
+
+    /// The names that are set and removed on the way from one state to the other.
+    fn diff(
+        before: &[(&'static str, AttributeValue)],
+        after: &[(&'static str, AttributeValue)],
+    ) -> (Vec<String>, Vec<String>) {
+        let changes = Changes::between(&snapshot(before), snapshot(after));
+        let set = changes.set.iter().map(|(name, _)| name.to_string()).collect();
+        (set, changes.remove.iter().map(ToString::to_string).collect())
+    }
+
+    fn owned<const N: usize>(names: [&str; N]) -> Vec<String> {
+        names.map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn the_diff_names_exactly_what_differs() {
+        let [one, two] = [number(1), number(2)];
+        let before = [("a", one.clone()), ("b", one.clone()), ("c", one.clone())];
+        let cases: [(&[_], _, _); 7] = [
+            (&before, owned([]), owned([])),
+            (&[("a", one.clone()), ("b", two.clone()), ("c", one.clone())], owned(["b"]), owned([])),
+            (&[("a", one.clone()), ("c", one.clone())], owned([]), owned(["b"])),
+            (&[("a", two.clone()), ("c", two.clone())], owned(["a", "c"]), owned(["b"])),
+            (&[], owned([]), owned(["a", "b", "c"])),
+            (&[("d", one.clone())], owned(["d"]), owned(["a", "b", "c"])),
+            (
+                &[("a", AttributeValue::S("1".into())), ("b", one.clone()), ("c", one.clone())],
+                owned(["a"]),
+                owned([]),
+            ),
+        ];
+        for (after, set, removed) in cases {
+            assert_eq!(diff(&before, after), (set, removed), "{after:?}");
+        }
+        assert_eq!(diff(&[], &before), (owned(["a", "b", "c"]), owned([])));
+    }
+
+    /// Flattened maps come in another order each time.
+    #[test]
+    fn the_order_of_attributes_is_no_difference() {
+        let attributes: Vec<_> = ["a", "b", "c", "d", "e"].into_iter().zip((0..).map(number)).collect();
+        for turn in 0..attributes.len() {
+            let mut turned = attributes.clone();
+            turned.rotate_left(turn);
+            turned.swap(0, 3);
+            assert!(Changes::between(&snapshot(&attributes), snapshot(&turned)).is_empty());
+            turned[2].1 = number(77);
+            let changed = turned[2].0.to_owned();
+            assert_eq!(diff(&attributes, &turned), (vec![changed], vec![]));
+        }
+    }
+
+    /// DynamoDB keeps no order in sets and maps, but does in lists.
+    #[test]
+    fn only_lists_have_an_order() {
+        let blobs = |values: [u8; 2]| AttributeValue::Bs(values.map(|byte| Blob::new([byte])).to_vec());
+        let numbers = |values: [i32; 2]| AttributeValue::Ns(values.map(|value| value.to_string()).to_vec());
+        let list = |values: [i32; 2]| AttributeValue::L(values.map(number).to_vec());
+        assert!(same(&strings(&["x", "y"]), &strings(&["y", "x"])));
+        assert!(same(&numbers([1, 2]), &numbers([2, 1])));
+        assert!(same(&blobs([1, 2]), &blobs([2, 1])));
+        assert!(!same(&list([1, 2]), &list([2, 1])));
+        let nested = |set: &[&str]| AttributeValue::L(vec![map(&[("s", strings(set))])]);
+        assert!(same(&nested(&["x", "y"]), &nested(&["y", "x"])));
+    }
+
+    #[test]
+    fn what_differs_in_depth_differs() {
+        assert!(!same(&strings(&["x", "y"]), &strings(&["x", "z"])));
+        assert!(!same(&strings(&["x"]), &strings(&["x", "y"])));
+        assert!(!same(&strings(&["1"]), &AttributeValue::Ns(vec!["1".into()])));
+        assert!(!same(&map(&[("a", number(1))]), &map(&[("a", number(2))])));
+        assert!(!same(&map(&[("a", number(1))]), &map(&[("b", number(1))])));
+        assert!(!same(&map(&[]), &map(&[("a", number(1))])));
+        assert!(!same(&AttributeValue::L(vec![number(1)]), &AttributeValue::L(vec![])));
+        assert!(!same(&AttributeValue::Null(true), &AttributeValue::Bool(true)));
+    }
+
+    fn render(changes: Changes) -> (String, Placeholders) {
+        let mut placeholders = Placeholders::default();
+        (changes.render("version", 8, &mut placeholders).unwrap(), placeholders)
+    }
+
+    #[test]
+    fn changes_render_in_their_order_with_the_version_first() {
+        let after = [("c", number(3)), ("a", number(1))];
+        let changes = Changes::between(&snapshot(&[("x", number(0)), ("y", number(0))]), snapshot(&after));
+        let (expression, placeholders) = render(changes);
+        assert_eq!(expression, "SET #_v=:_w,#_0=:_0,#_1=:_1 REMOVE #_2,#_3");
+        let names = [("#_v", "version"), ("#_0", "c"), ("#_1", "a"), ("#_2", "x"), ("#_3", "y")];
+        let names = names.map(|(placeholder, name)| (placeholder.to_owned(), name.to_owned()));
+        assert_eq!(placeholders.names, HashMap::from(names));
+        let values = [(":_w", number(8)), (":_0", number(3)), (":_1", number(1))];
+        assert_eq!(placeholders.values, HashMap::from(values.map(|(name, value)| (name.to_owned(), value))));
+    }
+
+    #[test]
+    fn no_changes_raise_the_version_alone() {
+        let (expression, placeholders) = render(Changes::default());
+        assert_eq!(expression, "SET #_v=:_w");
+        assert_eq!((placeholders.names.len(), placeholders.values.len()), (1, 1));
+    }
+
+    /// What is declared and was left out is removed; the key and the version never are.
+    #[test]
+    fn all_changes_set_what_is_there_and_remove_what_was_left_out() {
+        let changes = Changes::all(snapshot(&[("b", number(1)), ("extra", number(2))]));
+        let set: Vec<_> = changes.attributes().map(|(name, _)| name).collect();
+        assert_eq!((set, &changes.remove[..]), (vec!["b", "extra"], &["a".into(), "c".into()][..]));
+    }
+
+    /// Names and values are not counted by DynamoDB's limit, only the text with its placeholders.
+    #[test]
+    fn an_expression_at_the_limit_passes_and_one_beyond_is_refused() {
+        assert!(check_length("update", &"x".repeat(4096)).is_ok());
+        let refused = check_length("update", &"x".repeat(4097)).unwrap_err().to_string();
+        assert!(
+            refused.contains("4097") && refused.contains("4096") && refused.contains("replace"),
+            "{refused}"
+        );
+
+        let many = |count: usize| {
+            let name =
+                |index| Cow::Owned(format!("a name that takes more room than its placeholder {index}"));
+            let set = (0..count).map(|index| (name(index), number(0))).collect();
+            Changes { set, remove: Vec::new() }.render("version", 8, &mut Placeholders::default())
+        };
+        assert!(many(300).is_ok());
+        assert!(many(400).is_err());
+    }
+}

@@ -406,3 +406,6 @@ impl<'de> de::MapAccess<'de> for ItemReader<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

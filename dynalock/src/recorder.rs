@@ -76,3 +76,96 @@ impl<'de> Deserializer<'de> for Recorder {
         bool i128 u128 f32 f64 option unit unit_struct seq tuple tuple_struct map struct ignored_any
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::marker::PhantomData;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Newtype<T>(#[allow(dead_code)] T);
+
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Transparent {
+        #[allow(dead_code)]
+        inner: Newtype<u8>,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    enum Unit {
+        One,
+        Two,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(try_from = "i64")]
+    struct Positive(#[allow(dead_code)] i64);
+
+    impl TryFrom<i64> for Positive {
+        type Error = &'static str;
+
+        fn try_from(number: i64) -> Result<Self, Self::Error> {
+            if number > 0 { Ok(Self(number)) } else { Err("not positive") }
+        }
+    }
+
+    struct Bytes;
+
+    impl<'de> Deserialize<'de> for Bytes {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Any;
+            impl Visitor<'_> for Any {
+                type Value = Bytes;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("bytes")
+                }
+            }
+            deserializer.deserialize_byte_buf(Any)
+        }
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    #[allow(dead_code)]
+    enum Untagged {
+        Text(String),
+        Number(i64),
+    }
+
+    #[derive(Deserialize)]
+    struct Fields {
+        #[allow(dead_code)]
+        one: String,
+    }
+
+    fn recorded<K: DeserializeOwned>(_: PhantomData<K>) -> Option<ScalarAttributeType> {
+        recorded_type::<K>()
+    }
+
+    macro_rules! assert_recorded {
+        ($expected:expr => $($type:ty),+) => {$(
+            assert_eq!(recorded(PhantomData::<$type>), $expected, stringify!($type));
+        )+};
+    }
+
+    #[test]
+    fn a_type_tells_the_key_type_that_serde_gives_its_values() {
+        assert_recorded!(Some(ScalarAttributeType::S) => String, char, Box<str>, Newtype<String>, Unit, Newtype<Unit>);
+        assert_recorded!(Some(ScalarAttributeType::N) => u8, u16, u32, u64, i8, i16, i32, i64);
+        assert_recorded!(Some(ScalarAttributeType::N) => Newtype<u64>, Newtype<Newtype<i8>>, Transparent, Positive);
+        assert_recorded!(Some(ScalarAttributeType::N) => std::num::NonZeroU64);
+        assert_recorded!(Some(ScalarAttributeType::B) => Bytes, Newtype<Bytes>);
+    }
+
+    #[test]
+    fn a_type_that_does_not_say_or_is_no_key_tells_nothing() {
+        assert_recorded!(None => Untagged, bool, f32, f64, u128, i128, (), Option<String>, Vec<u8>, (u8, u8));
+        assert_recorded!(None => Fields, HashMap<String, String>, Newtype<bool>, [u8; 4]);
+    }
+}

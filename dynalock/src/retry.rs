@@ -178,3 +178,101 @@ impl Budget {
         self.earlier.take().unwrap_or(cut_off)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn delays_stay_under_a_limit_that_doubles_up_to_the_maximum() {
+        for _ in 0..200 {
+            let delays = Delays { limit: 10 * MS, max: 1000 * MS };
+            let limits = [10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000];
+            for (delay, limit) in delays.zip(limits) {
+                assert!(delay <= limit * MS, "{delay:?} of {limit} ms");
+            }
+        }
+    }
+
+    /// Full jitter: anywhere from zero to the limit, and not always in one half.
+    #[test]
+    fn delays_are_spread_over_the_whole_range() {
+        let third = |_| Delays { limit: 10 * MS, max: 1000 * MS }.nth(2);
+        let thirds: Vec<Duration> = (0..500).filter_map(third).collect();
+        assert!(thirds.iter().any(|delay| *delay < 10 * MS));
+        assert!(thirds.iter().any(|delay| *delay > 30 * MS));
+    }
+
+    #[test]
+    fn no_delay_is_too_long_to_be_doubled() {
+        let longest = Delays { limit: Duration::MAX, max: Duration::MAX };
+        assert_eq!(longest.take(100).count(), 100);
+        let none = Delays { limit: Duration::ZERO, max: Duration::ZERO };
+        assert!(none.take(100).all(|delay| delay.is_zero()));
+        let high = Delays { limit: 100 * MS, max: 10 * MS };
+        assert!(high.take(100).all(|delay| delay <= 10 * MS));
+    }
+
+    /// Counts the attempts of a budget that fails each time, the first one included.
+    async fn attempts(mut budget: Budget) -> u32 {
+        let mut attempts = 1;
+        while budget.wait().await {
+            attempts += 1;
+        }
+        attempts
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_counted_with_the_first() {
+        for (allowed, made) in [(0, 1), (1, 1), (2, 2), (7, 7)] {
+            assert_eq!(attempts(Retry::default().attempts(allowed).start()).await, made);
+        }
+        assert_eq!(attempts(Retry::never().start()).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_at_once_and_after_a_delay_count_together() {
+        let mut budget = Retry::default().attempts(3).start();
+        assert!(budget.take());
+        assert!(budget.wait().await);
+        assert!(!budget.take());
+        assert!(!budget.wait().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_attempt_is_made_at_or_after_the_deadline() {
+        for deadline in [Duration::ZERO, MS, 55 * MS, 10_000 * MS] {
+            let begun = Instant::now();
+            let retry = Retry::default().attempts(u32::MAX).deadline(deadline).backoff(10 * MS, 100 * MS);
+            let mut budget = retry.start();
+            while budget.wait().await {
+                assert!(begun.elapsed() < deadline);
+            }
+            assert!(begun.elapsed() <= deadline, "{:?} of {deadline:?}", begun.elapsed());
+        }
+        let mut budget = Retry::default().deadline(50 * MS).start();
+        tokio::time::sleep(50 * MS).await;
+        assert!(!budget.take());
+    }
+
+    /// The default takes no more than it says, and uses its attempts up only if nobody waits for answers.
+    #[tokio::test(start_paused = true)]
+    async fn the_default_is_bounded_by_64_attempts_and_30_seconds() {
+        let begun = Instant::now();
+        let made = attempts(Retry::default().start()).await;
+        assert!((30..=64).contains(&made), "{made} attempts");
+        assert!(begun.elapsed() <= Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_beyond_all_clocks_is_none() {
+        let mut budget = Retry::default().deadline(Duration::MAX).start();
+        assert!(budget.deadline() > Instant::now() + Duration::from_hours(24));
+        assert!(budget.wait().await);
+        let mut budget =
+            Retry::default().deadline(Duration::MAX).backoff(Duration::MAX, Duration::MAX).start();
+        let _ = tokio::time::timeout(MS, budget.wait()).await;
+    }
+}

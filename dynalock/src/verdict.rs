@@ -58,3 +58,181 @@ pub(crate) fn judge(write: Intent, stored: Option<&Item>, clean: bool) -> Verdic
         _ => only_if_clean(Verdict::Conflict),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    use super::*;
+    use crate::schema::Schema;
+
+    const OLD: u64 = 5;
+    const NEXT: u64 = 8;
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Call {
+        /// `save`, `replace`, `touch` and `update`.
+        Change(Operation),
+        Delete,
+        Create,
+    }
+
+    /// One failed check: the call, and what the store holds.
+    #[derive(Debug, Clone)]
+    struct Case {
+        call: Call,
+        expect: Expect,
+        stored: Option<Item>,
+        conditional: bool,
+    }
+
+    impl Case {
+        fn all() -> Vec<Self> {
+            let read =
+                [StoredVersion::Absent, StoredVersion::Null, StoredVersion::Number(0)].map(Expect::AsRead);
+            let held = [Expect::Version(OLD), Expect::Unversioned];
+            let mut calls = vec![(Call::Create, Expect::Absent)];
+            for expect in held {
+                calls.push((Call::Delete, expect));
+                calls.push((Call::Change(Operation::PutItem), expect));
+            }
+            calls.extend(
+                held.into_iter().chain(read).map(|expect| (Call::Change(Operation::UpdateItem), expect)),
+            );
+
+            let number = |digits: &str| Some(AttributeValue::N(digits.into()));
+            let versions = [
+                None,
+                Some(AttributeValue::Null(true)),
+                Some(AttributeValue::S("5".into())),
+                number("0"),
+                number("1"),
+                number("4"),
+                number("5"),
+                number("6"),
+                number("7"),
+                number("8"),
+                number("9"),
+                number("5.5"),
+                number("-5"),
+                number("99999999999999999999999999999999999999"),
+            ];
+            let items = versions.into_iter().map(|version| {
+                let key = ("id".to_owned(), AttributeValue::S("x".into()));
+                let version = version.map(|version| ("version".to_owned(), version));
+                Some(std::iter::once(key).chain(version).collect::<Item>())
+            });
+            let stored: Vec<_> = std::iter::once(None).chain(items).collect();
+            let mut cases = Vec::new();
+            for (call, expect) in calls {
+                for stored in &stored {
+                    for conditional in [false, true] {
+                        cases.push(Self { call, expect, stored: stored.clone(), conditional });
+                    }
+                }
+            }
+            cases
+        }
+
+        fn intent(&self) -> Intent {
+            let (operation, next_version) = match self.call {
+                Call::Change(operation) => (operation, Some(NEXT)),
+                Call::Delete => (Operation::DeleteItem, None),
+                Call::Create => (Operation::PutItem, Some(1)),
+            };
+            let (expect, is_conditional) = (self.expect, self.conditional);
+            Intent { schema: Schema::EXAMPLE, operation, expect, next_version, is_conditional }
+        }
+
+        fn changes(&self) -> bool {
+            matches!(self.call, Call::Change(_))
+        }
+
+        fn deletes(&self) -> bool {
+            self.call == Call::Delete
+        }
+
+        fn creates(&self) -> bool {
+            self.call == Call::Create
+        }
+
+        /// The version that the item has, where it is a number that can be one.
+        fn version(&self) -> Option<u64> {
+            self.stored.as_ref()?.get("version")?.as_n().ok()?.parse().ok()
+        }
+
+        fn at_old(&self) -> bool {
+            self.expect == Expect::Version(OLD) && self.version() == Some(OLD)
+        }
+
+        /// v = 0, and the stored version is what was read, or for calls that did not read: none, NULL or 0.
+        fn as_read(&self) -> bool {
+            let Some(item) = &self.stored else { return false };
+            let (absent, null) = match item.get("version") {
+                None => (true, false),
+                Some(version) => (false, version.is_null()),
+            };
+            let zero = self.version() == Some(0);
+            match self.expect {
+                Expect::Unversioned => absent || null || zero,
+                Expect::AsRead(StoredVersion::Absent) => absent,
+                Expect::AsRead(StoredVersion::Null) => null,
+                Expect::AsRead(StoredVersion::Number(0)) => zero,
+                _ => false,
+            }
+        }
+    }
+
+    type Row = (&'static str, fn(&Case) -> bool, Verdict, Verdict);
+
+    /// The table of verdicts: the store says (first match) | clean | after ambiguity.
+    #[rustfmt::skip]
+    const ROWS: [Row; 13] = [
+        ("change: v > 0 and v < version < w", |case| case.changes() && case.expect == Expect::Version(OLD) && case.version().is_some_and(|version| OLD < version && version < NEXT), Verdict::Conflict, Verdict::Conflict),
+        ("change: version = v > 0, extra condition", |case| case.changes() && case.at_old() && case.conditional, Verdict::ConditionFailed, Verdict::ConditionFailed),
+        ("change: v = 0, as it was read, extra condition", |case| case.changes() && case.as_read() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
+        ("change: no item", |case| case.changes() && case.stored.is_none(), Verdict::NotFound, Verdict::Unknown),
+        ("change: anything else", Case::changes, Verdict::Conflict, Verdict::Unknown),
+        ("delete: no item", |case| case.deletes() && case.stored.is_none(), Verdict::AlreadyGone, Verdict::AlreadyGone),
+        ("delete: version = v > 0, extra condition", |case| case.deletes() && case.at_old() && case.conditional, Verdict::ConditionFailed, Verdict::ConditionFailed),
+        ("delete: v = 0, as it was read, extra condition", |case| case.deletes() && case.as_read() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
+        ("delete: any other item", Case::deletes, Verdict::Conflict, Verdict::Unknown),
+        ("create: another item", |case| case.creates() && case.stored.is_some(), Verdict::AlreadyExists, Verdict::Unknown),
+        ("create: no item, extra condition", |case| case.creates() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
+        ("create: still no item", Case::creates, Verdict::Again, Verdict::Unknown),
+        ("nothing is left", |_| true, Verdict::Unknown, Verdict::Unknown),
+    ];
+
+    #[test]
+    fn every_failed_check_is_judged_as_the_table_says() {
+        let mut matched = [0; ROWS.len()];
+        for case in Case::all() {
+            let row = ROWS.iter().position(|(_, holds, ..)| holds(&case)).expect("the last row always holds");
+            let (says, _, clean, after_ambiguity) = ROWS[row];
+            matched[row] += 1;
+            assert_eq!(judge(case.intent(), case.stored.as_ref(), true), clean, "{says}, clean: {case:?}");
+            let judged = judge(case.intent(), case.stored.as_ref(), false);
+            assert_eq!(judged, after_ambiguity, "{says}, after ambiguity: {case:?}");
+        }
+        let (nothing_left, rows) = matched.split_last().expect("there are rows");
+        assert_eq!(*nothing_left, 0);
+        assert!(rows.iter().all(|count| *count > 0), "a row without a case: {matched:?}");
+    }
+
+    /// What an attempt of ours could have caused is never held against a rival.
+    #[test]
+    fn an_item_as_our_own_write_leaves_it_is_never_a_definite_refusal() {
+        for case in Case::all() {
+            let ours = match case.call {
+                Call::Change(_) => case.version() == Some(NEXT),
+                Call::Create => case.version() == Some(1),
+                Call::Delete => case.stored.is_none(),
+            };
+            if ours {
+                let judged = judge(case.intent(), case.stored.as_ref(), false);
+                let open = if case.deletes() { Verdict::AlreadyGone } else { Verdict::Unknown };
+                assert_eq!(judged, open, "{case:?}");
+            }
+        }
+    }
+}
