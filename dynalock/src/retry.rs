@@ -30,13 +30,13 @@ pub struct Retry {
     max_delay: Duration,
 }
 
-/// 64 attempts within 30 seconds, 3 seconds for each answer; delays of up to 10 ms, doubling to at most 1 s.
+/// 64 attempts within 30 seconds, 7 seconds for each answer; delays of up to 10 ms, doubling to at most 1 s.
 impl Default for Retry {
     fn default() -> Self {
         Self {
             attempts: 64,
             deadline: Duration::from_secs(30),
-            attempt_timeout: Duration::from_secs(3),
+            attempt_timeout: Duration::from_secs(7),
             first_delay: Duration::from_millis(10),
             max_delay: Duration::from_secs(1),
         }
@@ -62,7 +62,8 @@ impl Retry {
         self
     }
 
-    /// At most this much time for one answer from DynamoDB. A shorter timeout in the client's own configuration is kept.
+    /// At most this much time for one answer from DynamoDB, which includes connecting and, where they are not at hand,
+    /// fetching credentials. A shorter timeout in the client's own configuration is kept.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
@@ -80,7 +81,7 @@ impl Retry {
 
     /// The timeout for one answer.
     pub(crate) fn answer_within(&self) -> Duration {
-        self.attempt_timeout
+        self.attempt_timeout.min(self.deadline).min(A_CENTURY)
     }
 
     /// Starts to count attempts and time.

@@ -213,7 +213,10 @@ impl HttpConnector for Canned {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let body = if target.ends_with(".GetItem") { ITEM } else { "{}" };
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().expect("a status"), SdkBody::from(body))))
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(
+            200.try_into().expect("a status"),
+            SdkBody::from(body),
+        )))
     }
 }
 

@@ -3,3 +3,9 @@
 pub mod engines;
 pub mod faults;
 pub mod recording;
+
+/// The README's Rust code, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;
