@@ -230,7 +230,9 @@ mod tests {
         for (allowed, made) in [(0, 1), (1, 1), (2, 2), (7, 7)] {
             assert_eq!(attempts(Retry::default().attempts(allowed).start()).await, made);
         }
+        let begun = Instant::now();
         assert_eq!(attempts(Retry::never().start()).await, 1);
+        assert!(begun.elapsed().is_zero(), "nobody waits for an attempt that is not made");
     }
 
     #[tokio::test(start_paused = true)]

@@ -189,7 +189,8 @@ async fn the_clients_own_longer_attempt_timeout_gives_way() {
     let world = World::with(|config| config.timeout_config(timeouts)).await;
     world.faults.script("UpdateItem", [Fault::Hang]);
     let begun = Instant::now();
-    Call::Save.run(&world.table).await.assert_lost(Call::Save, &world).await;
+    let retry = Retry::default().attempt_timeout(Duration::from_secs(4));
+    Call::Save.run_with(&world.table, retry).await.assert_lost(Call::Save, &world).await;
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
 }
 

@@ -32,7 +32,8 @@ async fn a_read_that_fails_is_done_again() {
     for fault in passing() {
         let world = World::new().await;
         world.faults.script("GetItem", vec![fault.clone(); 7]);
-        let read = world.table.get("alice").await;
+        let retry = Retry::default().attempt_timeout(Duration::from_secs(1));
+        let read = world.table.get("alice").retry(retry).await;
         assert_eq!(read.unwrap(), Some(Account::alice()), "{fault:?}");
         assert_eq!(world.sent.count("GetItem"), 8, "{fault:?}");
     }
@@ -43,7 +44,8 @@ async fn a_read_of_many_that_fails_is_done_again() {
     for fault in passing() {
         let world = World::new().await;
         world.faults.script("BatchGetItem", vec![fault.clone(); 7]);
-        let read = world.table.get_many(["bob", "alice", "alice"]).await;
+        let retry = Retry::default().attempt_timeout(Duration::from_secs(1));
+        let read = world.table.with_retry(retry).get_many(["bob", "alice", "alice"]).await;
         let alice = Some(Account::alice());
         assert_eq!(read.unwrap(), [None, alice.clone(), alice], "{fault:?}");
         assert_eq!(world.sent.count("BatchGetItem"), 8, "{fault:?}");
@@ -99,7 +101,6 @@ async fn a_read_that_is_throttled_to_the_end_is_bounded() {
     assert!(world.sent.sent().len() <= 2 * 64 * 3);
 }
 
-/// A dropped read leaves nothing behind.
 #[tokio::test(start_paused = true)]
 async fn a_read_that_fails_before_an_update_leaves_the_item_and_runs_no_closure() {
     let world = World::new().await;
