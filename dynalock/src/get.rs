@@ -155,6 +155,9 @@ impl<T: Versioned> GetMany<T> {
         while !wanted.is_empty() {
             let rest = wanted.split_off(wanted.len().min(KEYS_A_REQUEST));
             let (items, unprocessed) = self.read_batch(wanted, &mut budget).await?;
+            if !items.is_empty() {
+                budget.renew();
+            }
             for item in items {
                 for &place in places.get(&key_bytes::<T>(&item)).into_iter().flatten() {
                     found[place] = Some(self.table.parse(item.clone())?);

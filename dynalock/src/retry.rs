@@ -84,9 +84,13 @@ impl Retry {
         self.attempt_timeout.min(self.deadline).min(A_CENTURY)
     }
 
+    fn delays(&self) -> Delays {
+        Delays { limit: self.first_delay, max: self.max_delay.min(A_CENTURY) }
+    }
+
     /// Starts to count attempts and time.
     pub(crate) fn start(self) -> Budget {
-        let delays = Delays { limit: self.first_delay, max: self.max_delay.min(A_CENTURY) };
+        let delays = self.delays();
         let now = Instant::now();
         let deadline = now.checked_add(self.deadline).unwrap_or(now + A_CENTURY);
         Budget { retry: self, deadline, used: 1, delays, earlier: None }
@@ -167,6 +171,12 @@ impl Budget {
         }
         self.earlier = Some(error);
         Ok(())
+    }
+
+    /// Begins to count attempts anew, after progress. The deadline stays.
+    pub(crate) fn renew(&mut self) {
+        self.used = 1;
+        self.delays = self.retry.delays();
     }
 
     /// What went wrong before is over.
