@@ -124,16 +124,29 @@ async fn unprocessed_keys_go_with_those_that_were_not_asked_for_yet() {
 async fn keys_that_stay_unprocessed_end_in_an_error_that_can_be_retried() {
     let (stage, accounts) = Stage::of_in_memory::<Account>().await;
     fill(&stage, 0..2).await;
+    stage.wire.edit("BatchGetItem", leave_unprocessed(2));
     for _ in 0..3 {
-        stage.wire.edit("BatchGetItem", leave_unprocessed(1));
+        stage.wire.edit("BatchGetItem", leave_unprocessed(0));
     }
-    // The second key is processed in the second request, and the third is left each time.
     let keys = ["a0", "a1", "a2", "a3", "a4"];
     let error = accounts.get_many(keys).retry(Retry::default().attempts(3)).await.unwrap_err();
     let Error::Sdk(failure) = &error else { panic!("{error:?}") };
     assert_eq!((failure.operation(), failure.table()), ("BatchGetItem", accounts.name()));
     assert!(error.is_retryable());
-    assert_eq!(asked(&stage.requests(), &stage.name), [5, 4, 3]);
+    assert_eq!(asked(&stage.requests(), &stage.name), [5, 3, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_makes_progress_uses_up_no_attempt() {
+    let (stage, accounts) = Stage::of_in_memory::<Account>().await;
+    fill(&stage, 0..4).await;
+    for _ in 0..3 {
+        stage.wire.edit("BatchGetItem", leave_unprocessed(1));
+    }
+    let found =
+        accounts.get_many(["a0", "a1", "a2", "a3"]).retry(Retry::default().attempts(2)).await.unwrap();
+    assert_eq!(found, (0..4).map(|number| Some(account(number))).collect::<Vec<_>>());
+    assert_eq!(asked(&stage.requests(), &stage.name), [4, 3, 2, 1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@
 
 /// Every name that generated code might have used.
 mod shadowed {
-    #![allow(non_camel_case_types, non_upper_case_globals, dead_code)]
+    #![allow(non_camel_case_types, non_upper_case_globals, dead_code, unreachable_pub)]
 
     use ::dynalock::Versioned as Derived;
     use ::serde::{Deserialize as De, Serialize as Ser};
