@@ -58,7 +58,7 @@ mod shadowed {
 
 /// The names of the primitive types too, which serde's own derive doesn't stand.
 mod primitives {
-    #![allow(non_camel_case_types, dead_code)]
+    #![allow(non_camel_case_types, dead_code, unreachable_pub)]
 
     pub type bool = ::std::string::String;
     pub type u8 = f64;
