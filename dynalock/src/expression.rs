@@ -83,17 +83,22 @@ impl Changes {
         self.set.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// The update expression that makes the changes and sets `version` to `number`.
+    /// The update expression that makes the changes, and sets the version and, where there is one, the stamp.
     pub(crate) fn render(
         self,
-        version: &str,
-        number: u64,
+        version: (&str, u64),
+        stamp: Option<(&str, AttributeValue)>,
         placeholders: &mut Placeholders,
     ) -> Result<String> {
-        let mut expression = String::with_capacity(20 + 10 * self.set.len() + 5 * self.remove.len());
+        let mut expression = String::with_capacity(30 + 10 * self.set.len() + 5 * self.remove.len());
         expression.push_str("SET #_v=:_w");
-        placeholders.name("#_v", version);
-        placeholders.value(":_w", AttributeValue::N(number.to_string()));
+        placeholders.name("#_v", version.0);
+        placeholders.value(":_w", AttributeValue::N(version.1.to_string()));
+        if let Some((slot, stamp)) = stamp {
+            expression.push_str(",#_s=:_s");
+            placeholders.name("#_s", slot);
+            placeholders.value(":_s", stamp);
+        }
         let removed_from = self.set.len();
         for (index, (name, value)) in self.set.into_iter().enumerate() {
             let _ = write!(expression, ",#_{index}=:_{index}");
@@ -260,7 +265,7 @@ mod tests {
 
     fn render(changes: Changes) -> (String, Placeholders) {
         let mut placeholders = Placeholders::default();
-        (changes.render("version", 8, &mut placeholders).unwrap(), placeholders)
+        (changes.render(("version", 8), None, &mut placeholders).unwrap(), placeholders)
     }
 
     #[test]
@@ -305,7 +310,7 @@ mod tests {
             let name =
                 |index| Cow::Owned(format!("a name that takes more room than its placeholder {index}"));
             let set = (0..count).map(|index| (name(index), number(0))).collect();
-            Changes { set, remove: Vec::new() }.render("version", 8, &mut Placeholders::default())
+            Changes { set, remove: Vec::new() }.render(("version", 8), None, &mut Placeholders::default())
         };
         assert!(many(300).is_ok());
         assert!(many(400).is_err());

@@ -11,7 +11,7 @@ use serde::forward_to_deserialize_any;
 use serde::ser::{self, Impossible, Serialize, SerializeMap, SerializeStruct, Serializer};
 
 use crate::error::{Error, Result};
-use crate::schema::Schema;
+use crate::schema::{Schema, is_stamp_slot};
 
 /// An item as the SDK holds it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -58,13 +58,6 @@ impl StoredVersion {
             Self::Number(number) => number,
         }
     }
-}
-
-/// Whether `attribute` is one of the 32 names that are kept for write stamps.
-pub(crate) fn is_stamp(attribute: &str) -> bool {
-    attribute
-        .strip_prefix("_stamp")
-        .is_some_and(|slot| slot.parse::<u8>().is_ok_and(|number| number < 32 && number.to_string() == slot))
 }
 
 /// What an attribute value is, in words that hold no data.
@@ -122,7 +115,7 @@ pub(crate) fn to_attributes<T: Serialize>(object: &T) -> Result<Attributes> {
     let attributes = object
         .serialize(ToAttributes)
         .map_err(|Unwritable(attribute, problem)| Error::item(&attribute, problem))?;
-    match attributes.iter().find(|(name, _)| is_stamp(name)) {
+    match attributes.iter().find(|(name, _)| is_stamp_slot(name)) {
         Some((name, _)) => Err(Error::item(name, "the name is reserved for write stamps")),
         None => Ok(attributes),
     }
@@ -384,7 +377,7 @@ impl<'de> de::MapAccess<'de> for ItemReader<'_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unreadable> {
         let version = self.schema.version;
-        let stored = self.entries.by_ref().find(|(name, _)| name != version && !is_stamp(name));
+        let stored = self.entries.by_ref().find(|(name, _)| name != version && !is_stamp_slot(name));
         self.next = match stored {
             Some((name, value)) => Some((name.into(), value)),
             None => self.version.take().map(|number| (version.into(), AttributeValue::N(number.to_string()))),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::random;
 
 /// Stands for deadlines that are too far away to be computed.
 const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
@@ -110,7 +111,7 @@ impl Iterator for Delays {
     fn next(&mut self) -> Option<Duration> {
         let limit = self.limit.min(self.max);
         self.limit = limit.saturating_mul(2);
-        Some(limit.mul_f64(fastrand::f64()))
+        Some(limit.mul_f64(random::fraction()))
     }
 }
 

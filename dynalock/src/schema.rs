@@ -40,6 +40,20 @@ impl Schema {
     }
 }
 
+/// The slots of write stamps that any application may use. How many are in use is the `stamps` setting of its struct; applications with
+/// different settings read each other's stamps.
+pub(crate) const STAMP_SLOTS: [&str; 32] = [
+    "_stamp0", "_stamp1", "_stamp2", "_stamp3", "_stamp4", "_stamp5", "_stamp6", "_stamp7", "_stamp8",
+    "_stamp9", "_stamp10", "_stamp11", "_stamp12", "_stamp13", "_stamp14", "_stamp15", "_stamp16",
+    "_stamp17", "_stamp18", "_stamp19", "_stamp20", "_stamp21", "_stamp22", "_stamp23", "_stamp24",
+    "_stamp25", "_stamp26", "_stamp27", "_stamp28", "_stamp29", "_stamp30", "_stamp31",
+];
+
+/// Whether `attribute` is one of the 32 names that are kept for write stamps.
+pub(crate) fn is_stamp_slot(attribute: &str) -> bool {
+    attribute.starts_with("_stamp") && STAMP_SLOTS.contains(&attribute)
+}
+
 /// One attribute of the primary key.
 #[derive(Clone, Copy)]
 pub struct KeyAttribute {

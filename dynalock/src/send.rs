@@ -120,6 +120,7 @@ impl Target {
         };
         Err(match judge(write, stored.as_ref(), clean) {
             Verdict::Again => return Ok(None),
+            Verdict::Applied => return Ok(Some(Applied::Now)),
             Verdict::AlreadyGone => return Ok(Some(Applied::AlreadyGone)),
             Verdict::NotFound => Error::NotFound,
             Verdict::Conflict => self.conflict(write, stored, Error::Conflict),

@@ -2,11 +2,14 @@
 
 use crate::condition::Expect;
 use crate::item::{Item, StoredVersion};
+use crate::stamp::Trace;
 use crate::write::{Intent, Operation};
 
 /// The meaning of a failed check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
+    /// Applied: the item holds the stamp of this write.
+    Applied,
     /// Not applied: another writer was faster.
     Conflict,
     /// Not applied: the item to create is there.
@@ -37,12 +40,18 @@ pub(crate) fn judge(write: Intent, stored: Option<&Item>, clean: bool) -> Verdic
             _ => only_if_clean(Verdict::Again),
         };
     };
-    if expect == Expect::Absent {
-        return only_if_clean(Verdict::AlreadyExists);
+    let refused = if expect == Expect::Absent { Verdict::AlreadyExists } else { Verdict::Conflict };
+    let version = StoredVersion::of(item, write.schema).ok();
+    if let Some(stamp) = write.stamp {
+        match stamp.trace_in(item) {
+            Trace::Own => return Verdict::Applied,
+            // The step into `next` happens once. If another write made it, this one neither did nor can.
+            Trace::Other => return refused,
+            Trace::None if version.map(StoredVersion::number) == write.next_version => return refused,
+            Trace::None => {}
+        }
     }
-    let Ok(version) = StoredVersion::of(item, write.schema) else {
-        return only_if_clean(Verdict::Conflict);
-    };
+    let Some(version) = version.filter(|_| expect != Expect::Absent) else { return only_if_clean(refused) };
     if expect.meets(version) && write.is_conditional {
         return match expect {
             // Contents cannot change under a version, so the condition refuses late duplicates as well.
@@ -65,6 +74,7 @@ mod tests {
 
     use super::*;
     use crate::schema::Schema;
+    use crate::stamp::Stamp;
 
     const OLD: u64 = 5;
     const NEXT: u64 = 8;
@@ -84,6 +94,37 @@ mod tests {
         expect: Expect,
         stored: Option<Item>,
         conditional: bool,
+        slots: Slots,
+    }
+
+    /// What stands in the slots for write stamps.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Slots {
+        /// The struct keeps no stamps; the item may hold some.
+        Off,
+        Empty,
+        Own,
+        /// Another write's stamp for the same version.
+        Other,
+        /// Stamps for the versions before and after.
+        Neighbours,
+    }
+
+    impl Slots {
+        fn fill(self, item: &mut Item, own: Stamp) {
+            let of = |version: u64, unique: u64| Stamp::of(version, unique).value();
+            let next = own.version();
+            match self {
+                Self::Off => item.insert("_stamp3".into(), of(next, 99)),
+                Self::Empty => None,
+                Self::Own => item.insert("_stamp2".into(), own.value()),
+                Self::Other => item.insert("_stamp0".into(), of(next, 99)),
+                Self::Neighbours => {
+                    item.insert("_stamp0".into(), of(next - 1, 1));
+                    item.insert("_stamp1".into(), of(next + 1, 1))
+                }
+            };
+        }
     }
 
     impl Case {
@@ -127,7 +168,14 @@ mod tests {
             for (call, expect) in calls {
                 for stored in &stored {
                     for conditional in [false, true] {
-                        cases.push(Self { call, expect, stored: stored.clone(), conditional });
+                        for slots in [Slots::Off, Slots::Empty, Slots::Own, Slots::Other, Slots::Neighbours] {
+                            let mut case = Self { call, expect, stored: stored.clone(), conditional, slots };
+                            let own = case.stamp();
+                            if let Some(item) = &mut case.stored {
+                                slots.fill(item, own);
+                            }
+                            cases.push(case);
+                        }
                     }
                 }
             }
@@ -141,7 +189,27 @@ mod tests {
                 Call::Create => (Operation::PutItem, Some(1)),
             };
             let (expect, is_conditional) = (self.expect, self.conditional);
-            Intent { schema: Schema::EXAMPLE, operation, expect, next_version, is_conditional }
+            let stamp = Some(self.stamp()).filter(|_| self.slots != Slots::Off && !self.deletes());
+            Intent { schema: Schema::EXAMPLE, operation, expect, next_version, stamp, is_conditional }
+        }
+
+        /// The version that the call makes; a delete makes none, and finds what another write left.
+        fn next(&self) -> u64 {
+            if self.creates() { 1 } else { NEXT }
+        }
+
+        fn stamp(&self) -> Stamp {
+            Stamp::of(self.next(), 42)
+        }
+
+        fn own(&self) -> bool {
+            self.stored.is_some() && self.slots == Slots::Own
+        }
+
+        /// Stamps are on, and the step into the version was made by another write, or no longer shows who made it.
+        fn step_is_taken(&self) -> bool {
+            let at_next = self.version() == Some(self.next());
+            self.stored.is_some() && self.slots != Slots::Off && (self.slots == Slots::Other || at_next)
         }
 
         fn changes(&self) -> bool {
@@ -187,7 +255,9 @@ mod tests {
 
     /// The table of verdicts: the store says (first match) | clean | after ambiguity.
     #[rustfmt::skip]
-    const ROWS: [Row; 13] = [
+    const ROWS: [Row; 17] = [
+        ("change: own stamp", |case| case.changes() && case.own(), Verdict::Applied, Verdict::Applied),
+        ("change: version = w or another stamp for w", |case| case.changes() && case.step_is_taken(), Verdict::Conflict, Verdict::Conflict),
         ("change: v > 0 and v < version < w", |case| case.changes() && case.expect == Expect::Version(OLD) && case.version().is_some_and(|version| OLD < version && version < NEXT), Verdict::Conflict, Verdict::Conflict),
         ("change: version = v > 0, extra condition", |case| case.changes() && case.at_old() && case.conditional, Verdict::ConditionFailed, Verdict::ConditionFailed),
         ("change: v = 0, as it was read, extra condition", |case| case.changes() && case.as_read() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
@@ -197,6 +267,8 @@ mod tests {
         ("delete: version = v > 0, extra condition", |case| case.deletes() && case.at_old() && case.conditional, Verdict::ConditionFailed, Verdict::ConditionFailed),
         ("delete: v = 0, as it was read, extra condition", |case| case.deletes() && case.as_read() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
         ("delete: any other item", Case::deletes, Verdict::Conflict, Verdict::Unknown),
+        ("create: own stamp", |case| case.creates() && case.own(), Verdict::Applied, Verdict::Applied),
+        ("create: version = w or another stamp for w", |case| case.creates() && case.step_is_taken(), Verdict::AlreadyExists, Verdict::AlreadyExists),
         ("create: another item", |case| case.creates() && case.stored.is_some(), Verdict::AlreadyExists, Verdict::Unknown),
         ("create: no item, extra condition", |case| case.creates() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
         ("create: still no item", Case::creates, Verdict::Again, Verdict::Unknown),
@@ -222,7 +294,7 @@ mod tests {
     /// What an attempt of ours could have caused is never held against a rival.
     #[test]
     fn an_item_as_our_own_write_leaves_it_is_never_a_definite_refusal() {
-        for case in Case::all() {
+        for case in Case::all().into_iter().filter(|case| matches!(case.slots, Slots::Off | Slots::Own)) {
             let ours = match case.call {
                 Call::Change(_) => case.version() == Some(NEXT),
                 Call::Create => case.version() == Some(1),
@@ -230,7 +302,11 @@ mod tests {
             };
             if ours {
                 let judged = judge(case.intent(), case.stored.as_ref(), false);
-                let open = if case.deletes() { Verdict::AlreadyGone } else { Verdict::Unknown };
+                let open = match case.slots {
+                    _ if case.deletes() => Verdict::AlreadyGone,
+                    Slots::Own => Verdict::Applied,
+                    _ => Verdict::Unknown,
+                };
                 assert_eq!(judged, open, "{case:?}");
             }
         }

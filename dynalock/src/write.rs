@@ -18,6 +18,7 @@ use crate::expression::{Changes, Placeholders};
 use crate::item::{self, Item, StoredVersion};
 use crate::schema::Schema;
 use crate::snapshot::Snapshot;
+use crate::stamp::Stamp;
 
 /// A write that goes through only if the stored item is still as expected.
 ///
@@ -45,6 +46,8 @@ pub(crate) struct Intent {
     pub(crate) expect: Expect,
     /// The version that the item has once the write went through.
     pub(crate) next_version: Option<u64>,
+    /// What the item then keeps of this write.
+    pub(crate) stamp: Option<Stamp>,
     /// Whether the caller added a condition.
     pub(crate) is_conditional: bool,
 }
@@ -81,6 +84,11 @@ impl Operation {
 pub(crate) trait Now: Fn() -> u64 {}
 impl<F: Fn() -> u64> Now for F {}
 
+/// A fresh stamp for a write that makes `version`; `None` where the struct keeps none.
+fn draw(schema: &Schema, version: u64) -> Result<Option<Stamp>> {
+    (schema.stamps > 0).then(|| Stamp::draw(version)).transpose()
+}
+
 /// Gives one of the SDK's builders the condition of a write. An empty map of values would be refused.
 macro_rules! conditional {
     ($write:ident, $builder:expr) => {{
@@ -112,9 +120,11 @@ impl ConditionalWrite {
         item.reserve(attributes.len() + 1);
         item.extend(attributes.into_iter().map(|(name, value)| (name.into_owned(), value)));
         item.insert(schema.version.to_owned(), AttributeValue::N(version.to_string()));
+        let stamp = draw(schema, version)?;
+        item.extend(stamp.map(|stamp| (stamp.slot(schema.step, schema.stamps).to_owned(), stamp.value())));
         item::check_size(item.iter().map(|(name, value)| (name.as_str(), value)))?;
         let action = Action::Put { item };
-        Self::new(schema, action, expect, Some(version), extra, Placeholders::default())
+        Self::new(schema, action, expect, Some(version), stamp, extra, Placeholders::default())
     }
 
     /// Sets every attribute that the struct knows, and removes those that serde left out.
@@ -166,23 +176,25 @@ impl ConditionalWrite {
     ) -> Result<Self> {
         item::check_size(changes.attributes())?;
         let mut placeholders = Placeholders::default();
-        let expression = changes.render(schema.version, version, &mut placeholders)?;
+        let stamp = draw(schema, version)?;
+        let slot = stamp.map(|stamp| (stamp.slot(schema.step, schema.stamps), stamp.value()));
+        let expression = changes.render((schema.version, version), slot, &mut placeholders)?;
         let action = Action::Update { key, expression };
-        Self::new(schema, action, expect, Some(version), extra, placeholders)
+        Self::new(schema, action, expect, Some(version), stamp, extra, placeholders)
     }
 
     /// Removes the item.
     pub(crate) fn delete(object: Snapshot, extra: Option<&Condition>) -> Result<Self> {
         let expect = Expect::version(object.version()?);
         let action = Action::Delete { key: object.key };
-        Self::new(object.schema, action, expect, None, extra, Placeholders::default())
+        Self::new(object.schema, action, expect, None, None, extra, Placeholders::default())
     }
 
     /// Changes nothing, but lets a transaction fail if the item is no longer as it was read.
     pub(crate) fn check(object: Snapshot, extra: Option<&Condition>) -> Result<Self> {
         let expect = Expect::version(object.version()?);
         let action = Action::Check { key: object.key };
-        Self::new(object.schema, action, expect, None, extra, Placeholders::default())
+        Self::new(object.schema, action, expect, None, None, extra, Placeholders::default())
     }
 
     fn new(
@@ -190,6 +202,7 @@ impl ConditionalWrite {
         action: Action,
         expect: Expect,
         next_version: Option<u64>,
+        stamp: Option<Stamp>,
         extra: Option<&Condition>,
         mut placeholders: Placeholders,
     ) -> Result<Self> {
@@ -200,7 +213,8 @@ impl ConditionalWrite {
             Action::Delete { .. } => Operation::DeleteItem,
             Action::Check { .. } => Operation::ConditionCheck,
         };
-        let intent = Intent { schema, operation, expect, next_version, is_conditional: extra.is_some() };
+        let intent =
+            Intent { schema, operation, expect, next_version, stamp, is_conditional: extra.is_some() };
         Ok(Self { intent, action, condition, placeholders })
     }
 

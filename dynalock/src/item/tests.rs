@@ -146,13 +146,13 @@ fn a_version_beyond_the_fields_type_is_named() {
 #[test]
 fn exactly_the_32_names_are_stamps() {
     for slot in 0..32 {
-        assert!(is_stamp(&format!("_stamp{slot}")));
+        assert!(is_stamp_slot(&format!("_stamp{slot}")));
     }
     for name in [
         "_stamp32", "_stamp01", "_stamp00", "_stamp", "_stamp-1", "_stamp+1", "_stamp 1", "_stamp1x",
         "stamp1", "_Stamp1",
     ] {
-        assert!(!is_stamp(name), "{name}");
+        assert!(!is_stamp_slot(name), "{name}");
     }
 }
 

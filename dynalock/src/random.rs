@@ -1,0 +1,30 @@
+//! Where randomness comes from: the operating system for stamps, a fast generator for delays.
+
+use std::cell::RefCell;
+
+use crate::error::{Error, Result};
+
+thread_local! {
+    /// What the tests put in place of both, to run the same way again.
+    static SEEDED: RefCell<Option<fastrand::Rng>> = const { RefCell::new(None) };
+}
+
+/// Lets everything that is random on this thread follow from `seed`. For tests of this crate: stamps that can be foretold
+/// are no proof of anything.
+pub fn seed(seed: u64) {
+    SEEDED.with_borrow_mut(|seeded| *seeded = Some(fastrand::Rng::with_seed(seed)));
+}
+
+/// 64 bits that nobody else has.
+pub(crate) fn unique_bits() -> Result<u64> {
+    if let Some(bits) = SEEDED.with_borrow_mut(|seeded| seeded.as_mut().map(|rng| rng.u64(..))) {
+        return Ok(bits);
+    }
+    getrandom::u64()
+        .map_err(|_| Error::request("the operating system gave no random bytes for a write stamp"))
+}
+
+/// A fraction from 0 to 1, to spread delays.
+pub(crate) fn fraction() -> f64 {
+    SEEDED.with_borrow_mut(|seeded| seeded.as_mut().map_or_else(fastrand::f64, fastrand::Rng::f64))
+}
