@@ -110,6 +110,16 @@ impl Attempts {
         progress.under_way || progress.unclear
     }
 
+    /// Takes the wish to be told the item on a failed check out of the request that is sent again; `false` if it has none.
+    pub(crate) fn ask_for_no_item(&self) -> bool {
+        let progress = &mut *self.progress();
+        let Some(request) = &mut progress.request else { return false };
+        let Some(body) = request.body().bytes().and_then(without_item) else { return false };
+        request.headers_mut().insert("content-length", body.len().to_string());
+        *request.body_mut() = body.into();
+        true
+    }
+
     /// Whether there is a request to send again: none if the SDK gave up before it had made one.
     pub(crate) fn can_be_repeated(&self) -> bool {
         self.progress().request.is_some()
@@ -190,6 +200,15 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
         });
         Ok(())
     }
+}
+
+/// A serialized request without its wish to be told the item. Nothing else in it reads like this member: names of a caller's
+/// stand beside values that are objects, or begin with `#` or `:`, and quotes inside of strings are escaped.
+fn without_item(body: &[u8]) -> Option<Vec<u8>> {
+    const WISH: &[u8] = br#""ReturnValuesOnConditionCheckFailure":"ALL_OLD""#;
+    const NONE: &[u8] = br#""ReturnValuesOnConditionCheckFailure":"NONE""#;
+    let start = body.windows(WISH.len()).position(|window| window == WISH)?;
+    Some([&body[..start], NONE, &body[start + WISH.len()..]].concat())
 }
 
 /// Whether no connection came about. Other failures to connect are not told apart from those of a connection in use.

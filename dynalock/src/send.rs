@@ -24,24 +24,31 @@ pub(crate) enum Applied {
 }
 
 impl Target {
-    /// Sends `write` until it is known what became of it, or `budget` ends. Every re-send is the identical request, so it
-    /// cannot be applied twice.
+    /// Sends `write` until it is known what became of it, or `budget` ends. Every re-send is the identical request, with
+    /// the same version and the same stamp, so it cannot be applied twice.
     ///
     /// An attempt whose answer was lost may have been applied. From then on a failed check no longer tells whether this
-    /// write or another one raised the version, and unless the stored item rules this write out, the outcome is unknown.
+    /// write or another one raised the version. The stamps in the stored item do, unless they were overwritten since; then
+    /// the outcome is unknown.
     pub(crate) async fn write(&self, write: ConditionalWrite, budget: &mut Budget) -> Result<Applied> {
         let (intent, key) = (write.intent(), write.key());
         let attempts = Arc::new(Attempts::default());
-        let mut write = Some(write);
+        let (mut write, mut without_item) = (Some(write), false);
         loop {
             let was_clean = !attempts.are_unclear();
-            let reason = match self.send(intent.operation, write.take(), budget, &attempts).await {
+            let answer = self.send(intent.operation, write.take(), budget, &attempts).await;
+            if without_item && !matches!(answer, Err(Reason::Other(_))) {
+                self.item_is_denied();
+            }
+            let reason = match answer {
                 Ok(()) => return Ok(Applied::Now),
                 // What failed came after the answer, such as an interceptor of the client's.
                 Err(_) if attempts.succeeded() => return Ok(Applied::Now),
                 Err(reason) => reason,
             };
             let clean = !attempts.are_unclear();
+            // After the first lost answer, waiting would let other writers hide what this write left behind.
+            let mut at_once = was_clean && !clean;
             let error = match reason {
                 Reason::CheckFailed(told) => match self.judged(intent, &key, told, clean, budget).await? {
                     Some(applied) => return Ok(applied),
@@ -49,24 +56,24 @@ impl Target {
                 },
                 Reason::OutOfTime(failure) => {
                     let error = budget.out_of_time(Error::Sdk(failure.into()));
-                    return Err(self.given_up(intent, clean, error));
+                    return Err(self.given_up(intent, &key, clean, error));
                 }
                 Reason::Other(failure) => {
                     let passing = failure.is_retryable() || attempts.last_is_unclear();
+                    // A policy may allow the write, but not that a failed check returns the item.
+                    let denied =
+                        failure.code() == Some("AccessDeniedException") && attempts.ask_for_no_item();
+                    without_item |= denied;
+                    at_once |= denied;
                     let error = Error::Sdk(failure.into());
-                    if !(passing && attempts.can_be_repeated()) {
-                        return Err(self.given_up(intent, clean, error));
+                    if !(denied || passing && attempts.can_be_repeated()) {
+                        return Err(self.given_up(intent, &key, clean, error));
                     }
                     error
                 }
             };
-            let again = if was_clean && !clean {
-                // Waiting would let other writers hide what this write left behind.
-                budget.take_after(error)
-            } else {
-                budget.wait_after(error).await
-            };
-            again.map_err(|error| self.given_up(intent, clean, error))?;
+            let again = if at_once { budget.take_after(error) } else { budget.wait_after(error).await };
+            again.map_err(|error| self.given_up(intent, &key, clean, error))?;
             tracing::debug!(table = %self.table, operation = intent.operation.name(), clean, "sending again");
         }
     }
@@ -83,7 +90,10 @@ impl Target {
         macro_rules! send {
             ($method:ident, $first:ident, $error:ty) => {{
                 let request = match write {
-                    Some(write) => write.$first(client, table),
+                    Some(write) if self.asks_for_item() => write.$first(client, table),
+                    Some(write) => {
+                        write.$first(client, table).set_return_values_on_condition_check_failure(None)
+                    }
                     None => client.$method().table_name(table),
                 };
                 let config = self.config(budget).interceptor(Watch::<$error>::new(attempts));
@@ -115,7 +125,7 @@ impl Target {
             None => match self.read(key.clone(), true, budget).await {
                 Ok(item) => item,
                 Err(_) if clean => return Err(self.conflict(write, None, Error::Conflict)),
-                Err(error) => return Err(self.unknown(write, Some(error))),
+                Err(error) => return Err(self.unknown(write, key, Some(error))),
             },
         };
         Err(match judge(write, stored.as_ref(), clean) {
@@ -126,7 +136,7 @@ impl Target {
             Verdict::Conflict => self.conflict(write, stored, Error::Conflict),
             Verdict::AlreadyExists => self.conflict(write, stored, Error::AlreadyExists),
             Verdict::ConditionFailed => self.conflict(write, stored, Error::ConditionFailed),
-            Verdict::Unknown => self.unknown(write, None),
+            Verdict::Unknown => self.unknown(write, key, None),
         })
     }
 
@@ -135,13 +145,12 @@ impl Target {
         error(Box::new(Conflict { table: self.table.clone(), schema: write.schema, expected, item }))
     }
 
-    fn unknown(&self, write: Intent, cause: Option<Error>) -> Error {
-        let (expected, intended) = (write.expect.number(), write.next_version);
-        Error::OutcomeUnknown(Box::new(Unknown { table: self.table.clone(), expected, intended, cause }))
+    fn unknown(&self, write: Intent, key: &Item, cause: Option<Error>) -> Error {
+        Error::OutcomeUnknown(Box::new(Unknown { table: self.table.clone(), key: key.clone(), write, cause }))
     }
 
     /// The error of a write that is not sent again.
-    fn given_up(&self, write: Intent, clean: bool, error: Error) -> Error {
-        if clean { error } else { self.unknown(write, Some(error)) }
+    fn given_up(&self, write: Intent, key: &Item, clean: bool, error: Error) -> Error {
+        if clean { error } else { self.unknown(write, key, Some(error)) }
     }
 }

@@ -56,7 +56,7 @@ impl<T> Table<T> {
     where
         T: Versioned,
     {
-        let target = Target { client: client.clone(), table: name.into().into() };
+        let target = Target::new(client.clone(), name.into());
         Self { inner: Arc::new(Inner { target, retry: Retry::default() }), items: PhantomData }
     }
 

@@ -1,6 +1,8 @@
 //! Where requests go: a client and a table, and one call of the SDK at a time.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
@@ -16,6 +18,8 @@ use crate::retry::Budget;
 pub(crate) struct Target {
     pub(crate) client: Client,
     pub(crate) table: Box<str>,
+    /// Set once a policy was seen to forbid that a failed check returns the item.
+    item_is_denied: Arc<AtomicBool>,
 }
 
 /// Why a call of the SDK did not succeed.
@@ -28,6 +32,20 @@ pub(crate) enum Reason {
 }
 
 impl Target {
+    pub(crate) fn new(client: Client, table: String) -> Self {
+        Self { client, table: table.into(), item_is_denied: Arc::default() }
+    }
+
+    /// Whether a failed check is asked to return the item.
+    pub(crate) fn asks_for_item(&self) -> bool {
+        !self.item_is_denied.load(Ordering::Relaxed)
+    }
+
+    /// From now on, a failed check is not asked to return the item: the next write would be denied as this one was.
+    pub(crate) fn item_is_denied(&self) {
+        self.item_is_denied.store(true, Ordering::Relaxed);
+    }
+
     /// Lets one call of the SDK, which may send its request several times, run within the time that `budget` has left.
     pub(crate) async fn within<O, E>(
         &self,
