@@ -106,20 +106,16 @@
 //! | [`Conflict`](Error::Conflict), [`AlreadyExists`](Error::AlreadyExists), [`NotFound`](Error::NotFound), [`ConditionFailed`](Error::ConditionFailed) | was not applied, and never will be |
 //! | [`OutcomeUnknown`](Error::OutcomeUnknown) | may or may not have been applied; nothing else was tried |
 //!
-//! A conditional write can be applied while its reply is lost. The SDK sends it again, and DynamoDB then answers that the
-//! check failed, since the write itself has raised the version. A loop that takes this for a conflict applies its change
-//! twice. dynalock watches every attempt that the SDK makes: once a reply was lost, a failed check counts as a conflict only
-//! if the stored version rules this write out, and as `OutcomeUnknown` otherwise. A change closure is never run again
-//! after such a write.
+//! Also when replies are lost. A conditional write can be applied while its reply is lost; the SDK sends it again, and the
+//! write fails the check that its first copy has made obsolete. A loop that takes this for a conflict applies its change twice.
+//! dynalock leaves a stamp with every write, finds it in the item that the failed check returns, and so tells its own write
+//! from another's. A change closure is never run again after a write that may have been applied. How that works, what it costs,
+//! and what it rests on: [`guide::what_ok_means`]. In short, it holds as long as
 //!
-//! This holds as long as
-//!
-//! - **every writer raises the version**: also other services, scripts and consoles. A restore from a backup does not.
-//! - **a version is never used twice for a key**: an item that is deleted (or expires) and is created again begins at
-//!   version 1 again, and an old object of it may then pass for a current one. Where items are deleted, use
-//!   `#[dynalock(version, start = "clock")]`, which begins at the time in microseconds.
-//! - **writes go to one Region**, or to a global table with multi-Region strong consistency. In other global tables the last
-//!   writer wins, and overwrites.
+//! - **every writer raises the version**: also other services, scripts and consoles.
+//! - **a version is never used twice for a key**: where items are deleted and created again, use
+//!   `#[dynalock(version, start = "clock")]`.
+//! - **writes go to one Region**, or to a global table with multi-Region strong consistency.
 //! - **items without a version are adopted** (an object at version 0 is saved) only after their old writers have stopped.
 //!
 //! # The version
@@ -143,6 +139,8 @@ pub mod embedded;
 mod error;
 mod expression;
 mod get;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod item;
 mod key;
 mod options;

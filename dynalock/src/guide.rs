@@ -1,0 +1,6 @@
+//! The guide, page by page.
+
+#[doc = include_str!("../docs/lost-reply.md")]
+#[doc = include_str!("../docs/lost-reply.svg")]
+#[doc = include_str!("../docs/what-ok-means.md")]
+pub mod what_ok_means {}
