@@ -211,9 +211,13 @@ fn without_item(body: &[u8]) -> Option<Vec<u8>> {
     Some([&body[..start], NONE, &body[start + WISH.len()..]].concat())
 }
 
-/// Whether no connection came about. Other failures to connect are not told apart from those of a connection in use.
+/// Whether no connection came about: refused by the host, or what hyper's client calls a failure to connect, such as a name
+/// that does not resolve. Anything else may have befallen a connection in use.
 fn never_connected(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source())
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| {
+        match error.downcast_ref::<io::Error>() {
+            Some(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+            None => error.to_string() == "client error (Connect)",
+        }
+    })
 }

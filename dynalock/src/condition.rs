@@ -21,6 +21,8 @@ use crate::schema::Schema;
 ///
 /// The expression is DynamoDB's own, see
 /// [condition expressions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html).
+/// Many attribute names are [reserved words](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html)
+/// there, such as `status` and `name`; write `#s` and `.name("#s", "status")`.
 /// Placeholders that begin with `#_` or `:_` are reserved. A condition with a reserved, missing, unused or contradicting
 /// placeholder, or with unbalanced parentheses, is refused with [`Error::InvalidRequest`] before anything is sent.
 #[derive(Clone)]

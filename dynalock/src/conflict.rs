@@ -63,10 +63,20 @@ impl Conflict {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { table, expected, .. } = self;
-        write!(f, "the item in table \"{table}\" was changed by another writer: ")?;
-        match self.actual() {
-            Some(actual) => write!(f, "expected version {expected}, found {actual}"),
-            None => write!(f, "expected version {expected}"),
+        match (expected, self.actual()) {
+            (0, Some(actual)) if actual > 0 => {
+                write!(
+                    f,
+                    "the item in table \"{table}\" has version {actual}, but the object has none: read before writing"
+                )
+            }
+            (_, Some(actual)) => {
+                write!(
+                    f,
+                    "the item in table \"{table}\" was changed by another writer: expected version {expected}, found {actual}"
+                )
+            }
+            (_, None) => write!(f, "the item in table \"{table}\" is not at version {expected} as expected"),
         }
     }
 }

@@ -19,8 +19,9 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a call did not end in `Ok`.
 ///
-/// Neither `Display` nor `Debug` shows what an item holds. [`source`](StdError::source) leads to the SDK's own error,
-/// whose message comes from DynamoDB.
+/// Neither `Display` nor `Debug` shows what an item holds. [`source`](StdError::source) leads to the SDK's own error, which
+/// tells more: why a request could not be sent, or what DynamoDB says. Log the whole chain, as `{:#}` of `anyhow` does, but
+/// keep in mind that DynamoDB's messages may quote a value.
 ///
 /// | error | the write |
 /// |---|---|
@@ -232,6 +233,8 @@ pub struct SdkFailure {
     table: Box<str>,
     cause: Cause,
     retryable: bool,
+    /// The SDK could not even make the request.
+    unsent: bool,
 }
 
 enum Cause {
@@ -248,11 +251,17 @@ impl SdkFailure {
         cause: aws_sdk_dynamodb::Error,
         retryable: bool,
     ) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Service(cause), retryable }
+        Self { operation, table: table.into(), cause: Cause::Service(cause), retryable, unsent: false }
     }
 
     pub(crate) fn transport(operation: &'static str, table: &str, cause: BoxError, retryable: bool) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Transport(cause), retryable }
+        Self { operation, table: table.into(), cause: Cause::Transport(cause), retryable, unsent: false }
+    }
+
+    /// The same, for a request that the SDK could not even make.
+    #[must_use]
+    pub(crate) fn unsent(self) -> Self {
+        Self { unsent: true, ..self }
     }
 
     /// Whether it may go away without a change to the request.
@@ -293,6 +302,7 @@ impl fmt::Display for SdkFailure {
         let Self { operation, table, .. } = self;
         match self.code() {
             Some(code) => write!(f, "DynamoDB answered {code} to {operation} on table \"{table}\""),
+            None if self.unsent => write!(f, "{operation} on table \"{table}\" could not be sent"),
             None => write!(f, "{operation} on table \"{table}\" got no answer from DynamoDB"),
         }
     }

@@ -166,6 +166,10 @@ impl Fields {
 
     fn push<T: Serialize + ?Sized>(&mut self, name: Cow<'static, str>, field: &T) -> Result<(), Unwritable> {
         match value(field) {
+            // Every finite number ends with a digit.
+            Some(AttributeValue::N(digits)) if !digits.ends_with(|end: char| end.is_ascii_digit()) => {
+                return Err(Unwritable(name, "NaN and infinity have no form in DynamoDB"));
+            }
             Some(value) => self.attributes.push((name, value)),
             None => return Err(Unwritable(name, "the field's value has no form in DynamoDB")),
         }
@@ -395,7 +399,10 @@ impl<'de> de::MapAccess<'de> for ItemReader<'_> {
         let found = type_name(&value);
         let value = serde_dynamo::Deserializer::from_attribute_value(value.into());
         seed.deserialize(value).map_err(|_| {
-            Unreadable(name.into_owned(), format!("found {found} that does not fit the field's type"))
+            Unreadable(
+                name.into_owned(),
+                format!("found {found} that does not fit the field of `{}`", self.schema.name),
+            )
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::schema::Schema;
 pub struct PartitionAndSort<P, S>(PhantomData<fn() -> (P, S)>);
 
 /// Values that can be passed as a key of type `K`: a `K`, a `&K`, a `&str` for a `String`, and a pair of these for a
-/// partition key with a sort key.
+/// partition key with a sort key. Generic functions take an `impl IntoKey<T::Key>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be used as a key of type `{K}`",
     label = "expected a key of type `{K}`",

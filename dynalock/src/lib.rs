@@ -77,6 +77,31 @@
 //!
 //! Where a future is asked for, as in `tokio::spawn` and `join_all`, call `.into_future()` on the builder.
 //!
+//! # Keys
+//!
+//! The key of a call is the value of the partition key, or with a sort key a pair:
+//!
+//! ```no_run
+//! # use dynalock::{Table, Versioned};
+//! # use serde::{Deserialize, Serialize};
+//! #[derive(Serialize, Deserialize, Versioned)]
+//! struct Line {
+//!     #[dynalock(partition_key)]
+//!     order: String,
+//!     #[dynalock(sort_key)]
+//!     number: u32,
+//!     article: String,
+//!     #[dynalock(version)]
+//!     version: u64,
+//! }
+//!
+//! # async fn example(lines: Table<Line>) -> dynalock::Result<()> {
+//! let third = lines.get(("order-1", 3)).await?;
+//! let some = lines.get_many([("order-1", 1), ("order-2", 1)]).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # A conflict
 //!
 //! A write of an object that is no longer current ends in [`Error::Conflict`], which carries the item as it is now. The
@@ -112,7 +137,9 @@
 //! from another's. A change closure is never run again after a write that may have been applied. How that works, what it costs,
 //! and what it rests on: [`guide::what_ok_means`]. In short, it holds as long as
 //!
-//! - **every writer raises the version**: also other services, scripts and consoles.
+//! - **every writer raises the version**: also other services, scripts and consoles. And the same one: a struct that names the
+//!   attribute otherwise, after a field was renamed, takes every item for one without a version. Keep the old name with
+//!   `#[serde(rename = "..")]`.
 //! - **a version is never used twice for a key**: where items are deleted and created again, use
 //!   `#[dynalock(version, start = "clock")]`.
 //! - **writes go to one Region**, or to a global table with multi-Region strong consistency.
@@ -126,7 +153,26 @@
 //! # Testing
 //!
 //! With the feature `embedded`, `embedded::Engine` is a DynamoDB in your process behind a real SDK client, in memory or on
-//! a file.
+//! a file:
+//!
+#![cfg_attr(feature = "embedded", doc = "```")]
+#![cfg_attr(not(feature = "embedded"), doc = "```ignore")]
+//! # use dynalock::{Table, Versioned, embedded::Engine};
+//! # #[derive(serde::Serialize, serde::Deserialize, Versioned)]
+//! # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
+//! # async fn deposit(accounts: &Table<Account>, id: &str, amount: i64) -> dynalock::Result<Account> {
+//! #     accounts.update_or_create(id, || Account { id: id.into(), balance: 0, version: 0 }, |a| a.balance += amount).await
+//! # }
+//! #[tokio::test]
+//! # async fn not_collected() {}
+//! async fn a_deposit_is_added() {
+//!     let accounts = Table::<Account>::new(&Engine::in_memory().client(), "accounts");
+//!     accounts.create_table().await.unwrap();
+//!     deposit(&accounts, "alice", 10).await.unwrap();
+//!     assert_eq!(deposit(&accounts, "alice", 5).await.unwrap().balance, 15);
+//! }
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(a_deposit_is_added());
+//! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

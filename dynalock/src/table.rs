@@ -90,7 +90,8 @@ impl<T> Table<T> {
 impl<T: Versioned> Table<T> {
     /// The item that an SDK call such as `Query` or `Scan` returned, as a struct that can be saved.
     ///
-    /// An item that was read from an index may lack attributes, and is as old as the index.
+    /// It must be a whole item. What a projection or an index left out is taken for absent, also the version: a
+    /// [`save`](Self::save) would then remove it, or be refused. After such a query, use [`update`](Self::update) with the key.
     ///
     /// # Errors
     ///

@@ -96,7 +96,8 @@ impl Target {
             }
             _ => false,
         };
-        Reason::Other(match error {
+        let unsent = matches!(error, SdkError::ConstructionFailure(_));
+        let failure = match error {
             SdkError::ServiceError(context) => match context.into_err().into() {
                 aws_sdk_dynamodb::Error::ConditionalCheckFailedException(failed) => {
                     return Reason::CheckFailed(failed.item);
@@ -108,7 +109,8 @@ impl Target {
                 Ok(source) => SdkFailure::transport(operation, table, source, passing),
                 Err(error) => SdkFailure::transport(operation, table, error.to_string().into(), passing),
             },
-        })
+        };
+        Reason::Other(if unsent { failure.unsent() } else { failure })
     }
 
     /// Reads one item, as often as `budget` allows.

@@ -50,7 +50,36 @@ impl<T: Versioned> Table<T> {
 
     /// As [`update`](Self::update), with a closure that may refuse: then nothing is written, and its error is returned.
     ///
-    /// A closure whose only errors come from `?` leaves the error type open; end it with `Ok::<_, MyError>(())`.
+    /// The error type must be `From<dynalock::Error>`, since the call may fail as well:
+    ///
+    /// ```
+    /// # use dynalock::{Table, Versioned};
+    /// # #[derive(serde::Serialize, serde::Deserialize, Versioned)]
+    /// # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
+    /// #[derive(Debug, thiserror::Error)]
+    /// enum Refused {
+    ///     #[error("the account has only {0}")]
+    ///     Overdrawn(i64),
+    ///     #[error(transparent)]
+    ///     Store(#[from] dynalock::Error),
+    /// }
+    ///
+    /// # async fn example(accounts: Table<Account>) -> Result<(), Refused> {
+    /// let alice = accounts
+    ///     .try_update("alice", |account| {
+    ///         if account.balance < 50 {
+    ///             return Err(Refused::Overdrawn(account.balance));
+    ///         }
+    ///         account.balance -= 50;
+    ///         Ok(())
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A closure whose only errors come from `?` leaves the error type open. End it with `Ok::<_, Refused>(())`, or with
+    /// `anyhow::Ok(())`.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use dynalock::{Deleted, Error, Result, Retry, Table};
 
-use crate::world::{Account, World};
+use crate::world::{Account, Holder, Stamps, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
@@ -108,30 +108,36 @@ impl Call {
         }
     }
 
-    pub(crate) async fn run(self, table: &Table<Account>) -> Ended {
-        self.run_with(table, Retry::default()).await
+    pub(crate) async fn run(self, world: &World) -> Ended {
+        self.run_with(world, Retry::default()).await
     }
 
-    pub(crate) async fn run_with(self, table: &Table<Account>, retry: Retry) -> Ended {
-        let mut held = self.held();
-        let before = held.clone();
-        let mut runs = 0;
+    pub(crate) async fn run_with(self, world: &World, retry: Retry) -> Ended {
+        match world.stamps {
+            Stamps::On => self.run_on(&world.table, retry).await,
+            Stamps::Off => self.run_on(&world.bare, retry).await,
+        }
+    }
+
+    pub(crate) async fn run_on<T: Holder>(self, table: &Table<T>, retry: Retry) -> Ended {
+        let (mut held, mut runs) = (T::from(self.held()), 0);
         let result = self.send(table, retry, &mut held, &mut runs).await;
-        Ended { result, held: (before, held), runs }
+        Ended { result, held: (self.held(), held.into()), runs }
     }
 
     /// The call itself: with the caller's object, or with a closure that adds 5 and counts its runs.
-    pub(crate) async fn send(
+    pub(crate) async fn send<T: Holder>(
         self,
-        table: &Table<Account>,
+        table: &Table<T>,
         retry: Retry,
-        held: &mut Account,
+        held: &mut T,
         runs: &mut u32,
     ) -> Result<Done> {
-        let written = |account: Account| Done::Written(account.version);
-        let add = |account: &mut Account| {
+        let version = |account: T| -> u64 { account.into().version };
+        let written = |account: T| Done::Written(version(account));
+        let add = |account: &mut T| {
             *runs += 1;
-            account.balance += 5;
+            account.add(5);
         };
         match self {
             Create => table.create(held).retry(retry).await,
@@ -142,18 +148,18 @@ impl Call {
             Update => return table.update("alice", add).retry(retry).await.map(written),
             TryUpdate => {
                 let mut add = add;
-                let add = |account: &mut Account| {
+                let add = |account: &mut T| {
                     add(account);
                     Ok::<_, Error>(())
                 };
                 return table.try_update("alice", add).retry(retry).await.map(written);
             }
             UpdateExisting | CreateFresh => {
-                let call = table.update_or_create(self.id(), Account::bob, add);
+                let call = table.update_or_create(self.id(), || T::from(Account::bob()), add);
                 return call.retry(retry).await.map(written);
             }
         }?;
-        Ok(Done::Written(held.version))
+        Ok(Done::Written(version(held.clone())))
     }
 }
 
@@ -169,13 +175,20 @@ impl Ended {
         assert_eq!(call.applies(world).await, 1, "{call:?}");
         assert!(self.runs <= 1, "{call:?}: the closure ran {} times", self.runs);
         assert!(world.faults.is_over(), "{call:?}: not every fault struck");
+        if !call.reads_first() && call != Delete {
+            assert_eq!(self.held.1.version, version, "{call:?}: the object has another version");
+        }
     }
 
-    /// Applied, and the reply lost: a delete finds nothing left to delete, every other call says that it doesn't know.
+    /// Applied, and the reply lost: a delete finds nothing left to delete, and every other call finds its stamp. Where items
+    /// keep no stamps, it says that it doesn't know.
     pub(crate) async fn assert_lost(&self, call: Call, world: &World) {
         match &self.result {
+            Ok(Done::Written(_)) if world.stamps == Stamps::On => {
+                return self.assert_applied(call, world).await;
+            }
             Ok(Done::Gone(Deleted::AlreadyGone)) if call == Delete => {}
-            Err(Error::OutcomeUnknown(_)) if call != Delete => {}
+            Err(Error::OutcomeUnknown(_)) if call != Delete && world.stamps == Stamps::Off => {}
             other => panic!("{call:?}: {other:?}"),
         }
         assert_eq!(call.applies(world).await, 1, "{call:?}");

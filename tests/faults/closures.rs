@@ -63,7 +63,7 @@ async fn a_lost_reply_reaches_the_closures_error_by_from() {
     let world = World::new().await;
     world.faults.script("UpdateItem", [Fault::ReplyLost]);
     let mut runs = 0;
-    let result = world.table.try_update("alice", |alice| {
+    let result = world.bare.try_update("alice", |alice| {
         runs += 1;
         alice.balance -= 50;
         Ok::<_, Refused>(())

@@ -8,7 +8,7 @@ use dynalock_tests::faults::Fault;
 use tokio::time::Instant;
 
 use crate::calls::{Call, sdk_code};
-use crate::world::{DEADLINE, World, always, breakdown, throttled};
+use crate::world::{DEADLINE, World, always, both, breakdown, throttled};
 
 /// What the SDK sends for one attempt of ours.
 const SDK_ATTEMPTS: usize = 3;
@@ -24,7 +24,7 @@ async fn throttling_until_the_budget_ends_is_the_sdks_error_and_nothing_is_appli
         let world = World::new().await;
         world.faults.script(call.operation(), always(&throttled()));
         let begun = Instant::now();
-        let ended = call.run(&world.table).await;
+        let ended = call.run(&world).await;
         ended
             .assert_refused(call, &world, |error| {
                 sdk_code(error) == Some("ThrottlingException") && error.is_retryable()
@@ -43,7 +43,7 @@ async fn a_store_that_refuses_connections_until_the_end_has_applied_nothing() {
         let world = World::new().await;
         world.faults.script(call.operation(), always(&Fault::ConnectionRefused));
         let begun = Instant::now();
-        let ended = call.run(&world.table).await;
+        let ended = call.run(&world).await;
         let refused = |error: &Error| matches!(error, Error::Sdk(failure) if failure.code().is_none());
         ended.assert_refused(call, &world, refused).await;
         assert!(begun.elapsed() <= DEADLINE, "{call:?}: {:?}", begun.elapsed());
@@ -58,7 +58,7 @@ async fn requests_lost_until_the_end_leave_the_outcome_unknown() {
             let world = World::new().await;
             world.faults.script(call.operation(), always(&fault));
             let begun = Instant::now();
-            let ended = call.run(&world.table).await;
+            let ended = call.run(&world).await;
             ended.assert_refused(call, &world, |error| matches!(error, Error::OutcomeUnknown(_))).await;
             let took = begun.elapsed();
             assert!(took > Duration::from_secs(10) && took <= DEADLINE, "{call:?} {fault:?}: {took:?}");
@@ -73,7 +73,7 @@ async fn a_call_makes_no_more_attempts_than_it_may() {
         for attempts in [1, 2, 5] {
             let world = World::new().await;
             world.faults.script(call.operation(), always(&throttled()));
-            let ended = call.run_with(&world.table, Retry::default().attempts(attempts)).await;
+            let ended = call.run_with(&world, Retry::default().attempts(attempts)).await;
             ended.assert_refused(call, &world, |error| sdk_code(error).is_some()).await;
             let sent = world.sent.count(call.operation());
             assert_eq!(sent, attempts as usize * SDK_ATTEMPTS, "{call:?}");
@@ -87,14 +87,14 @@ async fn never_means_one_attempt() {
     for call in Call::ALL {
         let world = World::with(|config| config.retry_config(RetryConfig::disabled())).await;
         world.faults.script(call.operation(), [throttled()]);
-        let ended = call.run_with(&world.table, Retry::never()).await;
+        let ended = call.run_with(&world, Retry::never()).await;
         ended.assert_refused(call, &world, |error| sdk_code(error).is_some()).await;
         assert_eq!(world.sent.count(call.operation()), 1, "{call:?}");
     }
     for call in Call::ALL {
         let world = World::with(|config| config.retry_config(RetryConfig::disabled())).await;
         world.faults.script(call.operation(), [Fault::ReplyLost]);
-        let ended = call.run_with(&world.table, Retry::never()).await;
+        let ended = call.run_with(&world, Retry::never()).await;
         assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
         ended.assert_untouched(call);
         assert_eq!(world.sent.count(call.operation()), 1, "{call:?}");
@@ -104,25 +104,28 @@ async fn never_means_one_attempt() {
 /// A client that doesn't retry gets the same answers: dynalock re-sends by itself.
 #[tokio::test(start_paused = true)]
 async fn a_client_without_retries_changes_no_answer() {
-    for call in Call::ALL {
-        let without = || World::with(|config| config.retry_config(RetryConfig::disabled()));
+    for (call, stamps) in both(Call::ALL) {
+        let without = async || {
+            let world = World::with(|config| config.retry_config(RetryConfig::disabled())).await;
+            World { stamps, ..world }
+        };
         let world = without().await;
         world.faults.script(call.operation(), [Fault::ConnectionRefused, Fault::RequestLost, breakdown()]);
-        call.run(&world.table).await.assert_applied(call, &world).await;
+        call.run(&world).await.assert_applied(call, &world).await;
         let world = without().await;
         world.faults.script(call.operation(), [Fault::RequestLost, Fault::ReplyLost, Fault::RequestLost]);
-        call.run(&world.table).await.assert_lost(call, &world).await;
+        call.run(&world).await.assert_lost(call, &world).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_ends_by_its_deadline_though_every_reply_hangs() {
     let second = Duration::from_secs(1);
-    for call in Call::ALL {
-        let world = World::new().await;
+    for (call, stamps) in both(Call::ALL) {
+        let world = World::of(stamps).await;
         world.faults.script(call.operation(), always(&Fault::Hang));
         let begun = Instant::now();
-        let ended = call.run_with(&world.table, within(Retry::default(), second)).await;
+        let ended = call.run_with(&world, within(Retry::default(), second)).await;
         assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
         ended.assert_untouched(call);
         assert_eq!(call.applies(&world).await, 1, "{call:?}");
@@ -141,7 +144,7 @@ async fn a_call_ends_by_its_deadline_whatever_happens() {
                 let world = World::new().await;
                 world.faults.script(call.operation(), always(&fault));
                 let begun = Instant::now();
-                let ended = call.run_with(&world.table, within(Retry::default(), deadline)).await;
+                let ended = call.run_with(&world, within(Retry::default(), deadline)).await;
                 let took = begun.elapsed();
                 assert!(took <= deadline + Duration::from_millis(1), "{call:?} {fault:?}: {took:?}");
                 ended.assert_untouched(call);
@@ -163,7 +166,7 @@ async fn reading_and_writing_share_one_deadline() {
         world.faults.script("GetItem", [Fault::Delay(Duration::from_millis(900))]);
         world.faults.script(call.operation(), always(&Fault::Hang));
         let begun = Instant::now();
-        let ended = call.run_with(&world.table, within(Retry::default(), Duration::from_secs(1))).await;
+        let ended = call.run_with(&world, within(Retry::default(), Duration::from_secs(1))).await;
         assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
         assert!(begun.elapsed() <= Duration::from_secs(1), "{call:?}: {:?}", begun.elapsed());
     }
@@ -172,11 +175,11 @@ async fn reading_and_writing_share_one_deadline() {
 #[tokio::test(start_paused = true)]
 async fn the_clients_own_shorter_attempt_timeout_is_kept() {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(200)).build();
-    for call in Call::ALL {
-        let world = World::with(|config| config.timeout_config(timeouts.clone())).await;
+    for (call, stamps) in both(Call::ALL) {
+        let world = World { stamps, ..World::with(|config| config.timeout_config(timeouts.clone())).await };
         world.faults.script(call.operation(), [Fault::Hang]);
         let begun = Instant::now();
-        call.run(&world.table).await.assert_lost(call, &world).await;
+        call.run(&world).await.assert_lost(call, &world).await;
         let took = begun.elapsed();
         assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(3), "{call:?}: {took:?}");
     }
@@ -190,7 +193,7 @@ async fn the_clients_own_longer_attempt_timeout_gives_way() {
     world.faults.script("UpdateItem", [Fault::Hang]);
     let begun = Instant::now();
     let retry = Retry::default().attempt_timeout(Duration::from_secs(4));
-    Call::Save.run_with(&world.table, retry).await.assert_lost(Call::Save, &world).await;
+    Call::Save.run_with(&world, retry).await.assert_lost(Call::Save, &world).await;
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
 }
 
@@ -198,11 +201,11 @@ async fn the_clients_own_longer_attempt_timeout_gives_way() {
 #[tokio::test(start_paused = true)]
 async fn the_clients_own_operation_timeout_is_kept_and_leaves_doubt() {
     let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_millis(200)).build();
-    for call in Call::ALL {
-        let world = World::with(|config| config.timeout_config(timeouts.clone())).await;
+    for (call, stamps) in both(Call::ALL) {
+        let world = World { stamps, ..World::with(|config| config.timeout_config(timeouts.clone())).await };
         world.faults.script(call.operation(), [Fault::Hang]);
         let begun = Instant::now();
-        call.run(&world.table).await.assert_lost(call, &world).await;
+        call.run(&world).await.assert_lost(call, &world).await;
         let took = begun.elapsed();
         assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(1), "{call:?}: {took:?}");
     }
@@ -221,7 +224,7 @@ async fn no_limit_that_can_be_written_down_panics() {
     for retry in extremes {
         let world = World::new().await;
         world.faults.script("UpdateItem", vec![throttled(); 4]);
-        let ended = Call::Update.run_with(&world.table, retry).await;
+        let ended = Call::Update.run_with(&world, retry).await;
         assert!(ended.result.is_ok() || sdk_code(ended.result.as_ref().unwrap_err()).is_some(), "{ended:?}");
     }
 }

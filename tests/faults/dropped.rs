@@ -7,7 +7,7 @@ use dynalock::Retry;
 use dynalock_tests::faults::Fault;
 
 use crate::calls::{Call, Done, Ended};
-use crate::world::{World, breakdown, refusal};
+use crate::world::{Account, Bare, Holder, World, breakdown, refusal};
 
 /// Polls `future` at most `polls` times, then drops it; `None` if it had not ended by then.
 async fn polled<F: Future>(future: F, polls: usize) -> Option<F::Output> {
@@ -28,16 +28,17 @@ async fn polled<F: Future>(future: F, polls: usize) -> Option<F::Output> {
 }
 
 /// Drops `call`, under `faults`, after each number of polls until one is enough, and returns that number.
-async fn drop_at_every_poll(call: Call, faults: &[Fault]) -> usize {
+async fn drop_at_every_poll<T: Holder>(call: Call, faults: &[Fault]) -> usize {
     let mut applied_and_dropped = 0;
     for polls in 0.. {
         assert!(polls < 1000, "{call:?} {faults:?} never ends");
         let world = World::new().await;
         world.faults.script(call.operation(), faults.iter().cloned());
-        let mut held = call.held();
-        let (before, mut runs) = (held.clone(), 0);
-        let send = call.send(&world.table, Retry::default(), &mut held, &mut runs);
+        let before = call.held();
+        let (mut held, mut runs) = (T::from(before.clone()), 0);
+        let send = call.send(T::table(&world), Retry::default(), &mut held, &mut runs);
         let result = polled(send, polls).await;
+        let held: Account = held.into();
         let applies = call.applies(&world).await;
         if let Some(result) = result {
             let ended = Ended { result, held: (before, held), runs };
@@ -65,7 +66,7 @@ async fn drop_at_every_poll(call: Call, faults: &[Fault]) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_call_dropped_at_any_poll_is_applied_at_most_once_and_blocks_nobody() {
     for call in Call::ALL {
-        let polls = drop_at_every_poll(call, &[]).await;
+        let polls = drop_at_every_poll::<Account>(call, &[]).await;
         let requests = if call.reads_first() { 2 } else { 1 };
         assert!(
             polls > 2 * requests,
@@ -87,7 +88,8 @@ async fn a_call_dropped_at_any_poll_of_its_retries_is_applied_at_most_once_and_b
     ];
     for call in Call::ALL {
         for faults in &scripts {
-            drop_at_every_poll(call, faults).await;
+            drop_at_every_poll::<Account>(call, faults).await;
+            drop_at_every_poll::<Bare>(call, faults).await;
         }
     }
 }
@@ -98,7 +100,7 @@ async fn an_aborted_task_leaves_one_effect_at_most() {
     for round in 0..200 {
         let world = World::new().await;
         let table = world.table.clone();
-        let task = tokio::spawn(async move { Call::Update.run(&table).await });
+        let task = tokio::spawn(async move { Call::Update.run_on(&table, Retry::default()).await });
         for _ in 0..round % 20 {
             tokio::task::yield_now().await;
         }

@@ -155,7 +155,7 @@ async fn an_interceptor_that_fails_after_the_reply_denies_no_write() {
             let fails = Fails::new(hook, usize::from(call.reads_first()));
             let world = World::with(|config| config.interceptor(fails)).await;
             println!("{call:?} {hook:?}");
-            let ended = call.run(&world.table).await;
+            let ended = call.run(&world).await;
             assert_true(call, &world, &ended.result, ended.runs).await;
         }
     }
@@ -170,7 +170,7 @@ async fn an_interceptor_that_fails_after_the_reply_denies_no_write_without_retri
             let world = World::with(|config| config.interceptor(fails).retry_config(RetryConfig::disabled()));
             let world = world.await;
             println!("{call:?} {hook:?}");
-            let ended = call.run(&world.table).await;
+            let ended = call.run(&world).await;
             assert_true(call, &world, &ended.result, ended.runs).await;
         }
     }
@@ -182,7 +182,7 @@ async fn an_interceptor_that_fails_before_the_request_leaves_the_object() {
     for call in Call::ALL {
         let fails = Fails::new(ReadBeforeTransmit, usize::from(call.reads_first()));
         let world = World::with(|config| config.interceptor(fails)).await;
-        let ended = call.run(&world.table).await;
+        let ended = call.run(&world).await;
         let applies = call.applies(&world).await;
         assert!(applies == u32::from(ended.result.is_ok()), "{call:?}: {ended:?}");
         if ended.result.is_err() {
@@ -216,7 +216,7 @@ async fn credentials_that_fail_between_two_attempts_leave_doubt_only_where_a_rep
         for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::ReplyLost, true)] {
             let world = World::with(|config| config.identity_cache(Once(0.into()))).await;
             world.faults.script(call.operation(), [lost.clone()]);
-            let ended = call.run(&world.table).await;
+            let ended = call.run(&world).await;
             match &ended.result {
                 Err(Error::OutcomeUnknown(_)) if unknown => {}
                 Err(Error::Sdk(_)) if !unknown => {}

@@ -7,7 +7,7 @@ use dynalock_tests::faults::{Fault, Reply};
 use tokio::time::Instant;
 
 use crate::calls::{Call, Done};
-use crate::world::{World, breakdown, breakdown_after, refusal};
+use crate::world::{World, both, breakdown, breakdown_after, refusal};
 
 /// Faults that strike before the store sees the request.
 fn before_the_store() -> [Fault; 4] {
@@ -27,7 +27,7 @@ async fn a_request_lost_before_the_store_is_sent_again_and_applied_once() {
         for fault in before_the_store() {
             let world = World::new().await;
             world.faults.script(call.operation(), [fault.clone()]);
-            let ended = call.run(&world.table).await;
+            let ended = call.run(&world).await;
             println!("{call:?} {fault:?}");
             ended.assert_applied(call, &world).await;
             assert_eq!(world.sent.count(call.operation()), 2, "{call:?} {fault:?}");
@@ -42,7 +42,7 @@ async fn requests_lost_ten_times_in_a_row_are_sent_again_and_applied_once() {
         for fault in before_the_store() {
             let world = World::new().await;
             world.faults.script(call.operation(), vec![fault.clone(); 10]);
-            let ended = call.run(&world.table).await;
+            let ended = call.run(&world).await;
             println!("{call:?} {fault:?}");
             ended.assert_applied(call, &world).await;
             assert_eq!(world.sent.count(call.operation()), 11, "{call:?} {fault:?}");
@@ -50,16 +50,18 @@ async fn requests_lost_ten_times_in_a_row_are_sent_again_and_applied_once() {
     }
 }
 
-/// Rows 3 to 6, 17 and 19: without stamps a lost reply leaves the outcome unknown, but nothing is applied twice.
+/// Rows 3 to 6, 17 and 19: the stamp tells that the write was applied. Without stamps a lost reply leaves the outcome
+/// unknown, but nothing is applied twice.
 #[tokio::test(start_paused = true)]
 async fn a_reply_lost_after_the_store_never_applies_a_second_time() {
-    for call in Call::ALL {
+    for (call, stamps) in both(Call::ALL) {
         for fault in after_the_store() {
-            let world = World::new().await;
+            let world = World::of(stamps).await;
             world.faults.script(call.operation(), [fault.clone()]);
-            let ended = call.run(&world.table).await;
+            let ended = call.run(&world).await;
             println!("{call:?} {fault:?}");
             ended.assert_lost(call, &world).await;
+            assert!(world.sent.count("GetItem") <= 1, "{call:?}: no read was needed to find out");
         }
     }
 }
@@ -67,13 +69,13 @@ async fn a_reply_lost_after_the_store_never_applies_a_second_time() {
 /// Rows 3 and 19, in every mixture with requests that were lost before or after.
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_among_lost_requests_never_applies_a_second_time() {
-    for call in Call::ALL {
+    for (call, stamps) in both(Call::ALL) {
         for place in 0..8 {
-            let world = World::new().await;
+            let world = World::of(stamps).await;
             let mut faults = vec![Fault::RequestLost; 8];
             faults[place] = Fault::ReplyLost;
             world.faults.script(call.operation(), faults);
-            call.run(&world.table).await.assert_lost(call, &world).await;
+            call.run(&world).await.assert_lost(call, &world).await;
         }
     }
 }
@@ -81,14 +83,14 @@ async fn a_lost_reply_among_lost_requests_never_applies_a_second_time() {
 /// Nothing clears a doubt: answers that are definite for their own attempt say nothing about an earlier one.
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_stays_in_doubt_behind_any_number_of_definite_answers() {
-    for call in Call::ALL {
+    for (call, stamps) in both(Call::ALL) {
         for after in [0, 1, 2, 3, 4, 7] {
-            let world = World::new().await;
+            let world = World::of(stamps).await;
             let mut faults = vec![Fault::ConnectionRefused; after];
             faults.insert(0, Fault::ReplyLost);
             faults.push(refusal("TransactionConflictException"));
             world.faults.script(call.operation(), faults);
-            call.run(&world.table).await.assert_lost(call, &world).await;
+            call.run(&world).await.assert_lost(call, &world).await;
         }
     }
 }
@@ -96,11 +98,11 @@ async fn a_lost_reply_stays_in_doubt_behind_any_number_of_definite_answers() {
 /// After a doubt the re-send is the identical request.
 #[tokio::test(start_paused = true)]
 async fn every_request_of_one_write_is_identical() {
-    for call in Call::ALL {
-        let world = World::new().await;
+    for (call, stamps) in both(Call::ALL) {
+        let world = World::of(stamps).await;
         let faults = [Fault::RequestLost, breakdown(), Fault::ConnectionRefused, Fault::RequestLost];
         world.faults.script(call.operation(), faults.into_iter().cycle().take(9));
-        call.run(&world.table).await.assert_applied(call, &world).await;
+        call.run(&world).await.assert_applied(call, &world).await;
         let sent = world.sent.sent();
         let writes: Vec<_> = sent.iter().filter(|sent| sent.operation == call.operation()).collect();
         assert_eq!(writes.len(), 10);
@@ -112,12 +114,12 @@ async fn every_request_of_one_write_is_identical() {
 /// Row 5: the timeout for one answer, and not the deadline of the call, ends a reply that hangs.
 #[tokio::test(start_paused = true)]
 async fn a_hanging_reply_is_given_up_after_the_timeout_for_one_answer() {
-    for call in Call::ALL {
-        let world = World::new().await;
+    for (call, stamps) in both(Call::ALL) {
+        let world = World::of(stamps).await;
         world.faults.script(call.operation(), [Fault::Hang]);
         let begun = Instant::now();
         let retry = Retry::default().attempt_timeout(Duration::from_millis(700));
-        call.run_with(&world.table, retry).await.assert_lost(call, &world).await;
+        call.run_with(&world, retry).await.assert_lost(call, &world).await;
         let took = begun.elapsed();
         assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(3), "{call:?}: {took:?}");
     }
@@ -129,7 +131,7 @@ async fn a_delete_that_finds_nothing_is_already_gone() {
     let world = World::new().await;
     let failed = Fault::After(Reply::new(400, "ConditionalCheckFailedException"));
     world.faults.script("DeleteItem", [failed]);
-    let ended = Call::Delete.run(&world.table).await;
+    let ended = Call::Delete.run(&world).await;
     assert!(matches!(ended.result, Ok(Done::Gone(Deleted::AlreadyGone))), "{ended:?}");
 }
 
@@ -138,16 +140,16 @@ async fn a_delete_that_finds_nothing_is_already_gone() {
 async fn the_same_holds_on_several_threads() {
     use aws_sdk_dynamodb::config::retry::RetryConfig;
     let quick = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
-    for call in Call::ALL {
+    for (call, stamps) in both(Call::ALL) {
         for fault in [Fault::ConnectionRefused, Fault::RequestLost, breakdown()] {
-            let world = World::with(|config| config.retry_config(quick.clone())).await;
+            let world = World { stamps, ..World::with(|config| config.retry_config(quick.clone())).await };
             world.faults.script(call.operation(), vec![fault; 4]);
-            call.run(&world.table).await.assert_applied(call, &world).await;
+            call.run(&world).await.assert_applied(call, &world).await;
         }
         for fault in [Fault::ReplyLost, breakdown_after(), Fault::Truncated] {
-            let world = World::with(|config| config.retry_config(quick.clone())).await;
+            let world = World { stamps, ..World::with(|config| config.retry_config(quick.clone())).await };
             world.faults.script(call.operation(), vec![Fault::RequestLost, fault]);
-            call.run(&world.table).await.assert_lost(call, &world).await;
+            call.run(&world).await.assert_lost(call, &world).await;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What each call answers when requests and replies are lost. "Row" in these tests is a row of the fault matrix: one
-//! fault, the calls it strikes, and the answer that is promised. Items keep no write stamps here.
+//! fault, the calls it strikes, and the answer that is promised. Rows hold for
+//! items that keep write stamps and, where they promise less, for items that keep none.
 
 mod calls;
 mod closures;

@@ -42,6 +42,68 @@ impl Account {
     }
 }
 
+/// Whether the struct of the items keeps write stamps: the default number, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stamps {
+    On,
+    Off,
+}
+
+/// Each of `cases` with stamps and without.
+pub(crate) fn both<T: Clone>(cases: impl IntoIterator<Item = T>) -> Vec<(T, Stamps)> {
+    let both = |case: T| [(case.clone(), Stamps::On), (case, Stamps::Off)];
+    cases.into_iter().flat_map(both).collect()
+}
+
+/// An [`Account`] that keeps no stamps.
+#[derive(Debug, Clone, Serialize, Deserialize, Versioned)]
+#[dynalock(stamps = 0)]
+pub(crate) struct Bare {
+    #[dynalock(partition_key)]
+    id: String,
+    pub(crate) balance: i64,
+    #[dynalock(version)]
+    version: u64,
+}
+
+impl From<Account> for Bare {
+    fn from(Account { id, balance, version }: Account) -> Self {
+        Self { id, balance, version }
+    }
+}
+
+impl From<Bare> for Account {
+    fn from(Bare { id, balance, version }: Bare) -> Self {
+        Self { id, balance, version }
+    }
+}
+
+/// An [`Account`], with stamps or without.
+pub(crate) trait Holder: Versioned<Key = String> + Clone + From<Account> + Into<Account> {
+    fn table(world: &World) -> &Table<Self>;
+    fn add(&mut self, amount: i64);
+}
+
+impl Holder for Account {
+    fn table(world: &World) -> &Table<Self> {
+        &world.table
+    }
+
+    fn add(&mut self, amount: i64) {
+        self.balance += amount;
+    }
+}
+
+impl Holder for Bare {
+    fn table(world: &World) -> &Table<Self> {
+        &world.bare
+    }
+
+    fn add(&mut self, amount: i64) {
+        self.balance += amount;
+    }
+}
+
 pub(crate) struct World {
     pub(crate) store: Store,
     /// Every request that the SDK sent.
@@ -50,6 +112,10 @@ pub(crate) struct World {
     /// Through the faults.
     pub(crate) client: Client,
     pub(crate) table: Table<Account>,
+    /// The same for items without stamps.
+    pub(crate) bare: Table<Bare>,
+    /// Which of the two the calls of this world are made on.
+    pub(crate) stamps: Stamps,
     /// As a rival with a faultless network has it.
     pub(crate) rival: Table<Account>,
 }
@@ -57,6 +123,10 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new() -> Self {
         Self::with(|config| config).await
+    }
+
+    pub(crate) async fn of(stamps: Stamps) -> Self {
+        Self { stamps, ..Self::new().await }
     }
 
     /// A world whose faulty client is configured further.
@@ -68,11 +138,11 @@ impl World {
         let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
         let config = configure(store.config()).retry_partition(retries).http_client(sent.clone());
         let client = Client::from_conf(config.build());
-        let table = Table::new(&client, "accounts");
+        let (table, bare) = (Table::new(&client, "accounts"), Table::new(&client, "accounts"));
         let rival: Table<Account> = Table::new(&store.client(), "accounts");
         rival.create_table().await.unwrap();
         rival.create(&mut Account::alice()).await.unwrap();
-        Self { store, sent, faults, client, table, rival }
+        Self { store, sent, faults, client, table, bare, stamps: Stamps::On, rival }
     }
 
     /// The account as the store has it.

@@ -6,7 +6,10 @@
 use std::{
     collections::VecDeque,
     future, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,6 +35,8 @@ pub enum Fault {
     RequestLost,
     /// The server closes the connection when the request comes, as one does that was idle for too long.
     HungUp,
+    /// Something between the client and the store delivers the request twice, and only the second reply arrives.
+    Twice,
     /// The connection breaks, and the request reaches the store only after this long.
     Late(Duration),
     /// The store answers after this long.
@@ -101,6 +106,7 @@ impl Reply {
 pub struct Faults {
     inner: SharedHttpClient,
     script: Script,
+    item_is_denied: Arc<AtomicBool>,
 }
 
 type Script = Arc<Mutex<VecDeque<(String, Fault)>>>;
@@ -110,13 +116,19 @@ impl Faults {
     #[must_use]
     pub fn new(inner: impl HttpClient + 'static) -> Self {
         let inner = SharedHttpClient::new(inner);
-        Self { inner, script: Script::default() }
+        Self { inner, script: Script::default(), item_is_denied: Arc::default() }
     }
 
     /// Adds what happens to the next requests of `operation`, one fault for each.
     pub fn script(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
         let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
         script.extend(faults.into_iter().map(|fault| (operation.to_owned(), fault)));
+    }
+
+    /// From now on denies every request that a failed check shall return the item of, as a policy may, before the script
+    /// strikes it.
+    pub fn deny_item(&self) {
+        self.item_is_denied.store(true, Ordering::Relaxed);
     }
 
     /// Forgets the rest of the script.
@@ -140,6 +152,7 @@ impl HttpClient for Faults {
         SharedHttpConnector::new(Faulty {
             inner: self.inner.http_connector(settings, components),
             script: Arc::clone(&self.script),
+            item_is_denied: Arc::clone(&self.item_is_denied),
         })
     }
 }
@@ -148,6 +161,7 @@ impl HttpClient for Faults {
 struct Faulty {
     inner: SharedHttpConnector,
     script: Script,
+    item_is_denied: Arc<AtomicBool>,
 }
 
 impl Faulty {
@@ -160,10 +174,20 @@ impl Faulty {
 
 impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let fault = self.next_fault(operation(&request));
+        let denied = self.item_is_denied.load(Ordering::Relaxed) && asks_for_item(&request);
+        let fault = if denied {
+            Fault::Instead(Reply::new(400, "AccessDeniedException"))
+        } else {
+            self.next_fault(operation(&request))
+        };
         let inner = self.inner.clone();
         HttpConnectorFuture::new(strike(fault, inner, request))
     }
+}
+
+fn asks_for_item(request: &HttpRequest) -> bool {
+    let body = serde_json::from_slice::<Value>(request.body().bytes().unwrap_or_default());
+    body.is_ok_and(|body| body["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD")
 }
 
 async fn strike(
@@ -178,6 +202,11 @@ async fn strike(
         Fault::HungUp => {
             let closed = "the connection was closed before the reply".into();
             Err(ConnectorError::other(closed, Some(ErrorKind::TransientError)))
+        }
+        Fault::Twice => {
+            let copy = request.try_clone().ok_or_else(|| broken(io::ErrorKind::InvalidInput))?;
+            store.call(copy).await?;
+            store.call(request).await
         }
         Fault::Late(time) => {
             tokio::spawn(async move {

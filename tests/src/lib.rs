@@ -2,6 +2,7 @@
 
 pub mod engines;
 pub mod faults;
+pub mod history;
 pub mod recording;
 
 /// The README's Rust code, compiled and run.

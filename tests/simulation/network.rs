@@ -1,0 +1,254 @@
+//! The way from a client to the store: what goes wrong on it is drawn from the seed, and what the store does is recorded.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+};
+use aws_smithy_types::body::SdkBody;
+use dynalock_tests::{
+    faults::{Fault, Faults, Reply},
+    history::{Effect, Stored},
+};
+use fastrand::Rng;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::world::{CALL, LATE, LATE_CREATE, World, lock};
+
+/// How often things go wrong, and which.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Odds {
+    /// Of 1,000 requests.
+    pub(crate) faults: u32,
+    /// Of 1,000 requests, how many come a second time.
+    pub(crate) duplicates: u32,
+    /// A bit for each kind that may happen, in the order of [`fault`].
+    pub(crate) kinds: u32,
+}
+
+/// How many kinds of faults there are; one more bit in [`Odds::kinds`] stands for duplicates.
+pub(crate) const KINDS: u32 = 16;
+
+fn fault(kind: u32, delay: Duration) -> Fault {
+    let refusal = |exception| Fault::Instead(Reply::new(400, exception));
+    match kind {
+        0 => Fault::ReplyLost,
+        1 => Fault::RequestLost,
+        2 => Fault::Late(delay),
+        3 => Fault::Hang,
+        4 => Fault::After(Reply::internal_server_error()),
+        5 => Fault::Instead(Reply::internal_server_error()),
+        6 => Fault::Truncated,
+        7 => Fault::BrokenOff,
+        8 => Fault::Untold,
+        9 => Fault::HungUp,
+        10 => Fault::Delay(delay),
+        11 => Fault::ConnectionRefused,
+        12 => refusal("TransactionConflictException"),
+        13 => refusal("ReplicatedWriteConflictException"),
+        14 => refusal("ThrottlingException"),
+        _ => refusal("AccessDeniedException"),
+    }
+}
+
+/// A client's way to the store. Clones share dice and the current call.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    world: Arc<World>,
+    faults: Faults,
+    store: SharedHttpClient,
+    dice: Arc<Mutex<Rng>>,
+    odds: Odds,
+    call: Arc<AtomicU32>,
+    requests: Arc<AtomicU32>,
+}
+
+impl Line {
+    pub(crate) fn new(world: &Arc<World>, store: &Ledger, odds: Odds, seed: u64) -> Self {
+        Self {
+            world: Arc::clone(world),
+            faults: Faults::new(store.clone()),
+            store: SharedHttpClient::new(store.clone()),
+            dice: Arc::new(Mutex::new(Rng::with_seed(seed))),
+            odds,
+            call: Arc::default(),
+            requests: Arc::default(),
+        }
+    }
+
+    /// From now on, requests belong to `call`.
+    pub(crate) fn begin(&self, call: u32) {
+        self.call.store(call, Ordering::Relaxed);
+        self.requests.store(0, Ordering::Relaxed);
+    }
+
+    /// How many requests the current call has sent.
+    pub(crate) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Draws what happens to a request: how long it takes, the fault, and when a copy of it comes. Always draws as many
+    /// numbers, so that a kind of faults can be left out and the rest stays.
+    fn draw(&self, latest: Duration) -> (Duration, Option<Fault>, Option<Duration>) {
+        let dice = &mut *lock(&self.dice);
+        let latency = Duration::from_millis(dice.u64(0..20));
+        let (struck, kind) = (dice.u32(0..1000) < self.odds.faults, dice.u32(0..KINDS));
+        // Most delays are short, so that copies come between other writes; some outlive every call.
+        let short = latest.min(Duration::from_millis(500));
+        let delay = if dice.u32(0..4) == 0 { latest } else { short }.mul_f64(dice.f64());
+        let twice = dice.u32(0..1000) < self.odds.duplicates;
+        let later = if dice.u32(0..4) == 0 { latest } else { short }.mul_f64(dice.f64());
+        let allowed = |kind: u32| self.odds.kinds >> kind & 1 == 1;
+        let fault = (struck && allowed(kind)).then(|| fault(kind, delay));
+        (latency, fault, (twice && allowed(KINDS)).then_some(later))
+    }
+}
+
+impl HttpClient for Line {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Connector {
+            faulty: self.faults.http_connector(settings, components),
+            store: self.store.http_connector(settings, components),
+            line: self.clone(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    line: Line,
+    faulty: SharedHttpConnector,
+    store: SharedHttpConnector,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let Line { world, faults, call, requests, .. } = self.line.clone();
+        requests.fetch_add(1, Ordering::Relaxed);
+        let call = call.load(Ordering::Relaxed);
+        request.headers_mut().insert(CALL, call.to_string());
+        let Sent { operation, body } = Sent::read(&request);
+        let condition = body["ConditionExpression"].as_str().unwrap_or_default();
+        let is_create = operation == "PutItem" && condition.contains("attribute_not_exists");
+        let (latency, fault, copy) = self.line.draw(if is_create { LATE_CREATE } else { LATE });
+        if let (Some(later), Some(copy)) = (copy, request.try_clone()) {
+            world.note(format_args!("call {call:<4} {operation} comes again after {later:?}"));
+            let store = self.store.clone();
+            tokio::spawn(async move {
+                sleep(later).await;
+                store.call(copy).await
+            });
+        }
+        let faulty = self.faulty.clone();
+        HttpConnectorFuture::new(async move {
+            sleep(latency).await;
+            if let Some(fault) = fault {
+                world.note(format_args!("call {call:<4} {operation} struck: {fault:?}"));
+                // No other request can come between this one and its fault.
+                faults.script(&operation, [fault]);
+            }
+            faulty.call(request).await
+        })
+    }
+}
+
+/// What a request says.
+struct Sent {
+    operation: String,
+    body: Value,
+}
+
+impl Sent {
+    fn read(request: &HttpRequest) -> Self {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit_once('.').map_or("", |(_, operation)| operation).to_owned();
+        let body = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        Self { operation, body }
+    }
+}
+
+/// The store, and the record of what it does. A request that has come here is carried out, whoever waits for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    world: Arc<World>,
+    store: SharedHttpClient,
+    /// One request at a time, so that what is read after a write is what it left.
+    items: Arc<tokio::sync::Mutex<BTreeMap<String, Stored>>>,
+}
+
+impl Ledger {
+    pub(crate) fn new(world: &Arc<World>, store: SharedHttpClient) -> Self {
+        Self { world: Arc::clone(world), store, items: Arc::default() }
+    }
+}
+
+impl HttpClient for Ledger {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let store = self.store.http_connector(settings, components);
+        SharedHttpConnector::new(Recorder { ledger: self.clone(), store })
+    }
+}
+
+#[derive(Debug)]
+struct Recorder {
+    ledger: Ledger,
+    store: SharedHttpConnector,
+}
+
+impl HttpConnector for Recorder {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let carried_out = tokio::spawn(carry_out(self.ledger.clone(), self.store.clone(), request));
+        HttpConnectorFuture::new(async move {
+            carried_out.await.map_err(|error| ConnectorError::other(error.into(), None))?
+        })
+    }
+}
+
+async fn carry_out(
+    ledger: Ledger,
+    store: SharedHttpConnector,
+    request: HttpRequest,
+) -> Result<HttpResponse, ConnectorError> {
+    let mut items = ledger.items.lock().await;
+    let Sent { operation, body } = Sent::read(&request);
+    let call = request.headers().get(CALL).and_then(|call| call.parse().ok()).unwrap_or_default();
+    let response = store.call(request).await?;
+    if response.status().is_success() && matches!(&*operation, "PutItem" | "UpdateItem" | "DeleteItem") {
+        let key = body["Key"]["id"].as_object().or_else(|| body["Item"]["id"].as_object());
+        let key = key.and_then(|key| key["S"].as_str()).unwrap_or_default().to_owned();
+        let after = read(&store, &body["TableName"], &key).await?;
+        let before = items.insert(key.clone(), after.clone()).flatten();
+        ledger.world.apply(Effect { call, operation, key, before, after });
+    }
+    Ok(response)
+}
+
+/// Reads an item as it is stored. The engine asks for no signature.
+async fn read(store: &SharedHttpConnector, table: &Value, key: &str) -> Result<Stored, ConnectorError> {
+    let body = json!({ "TableName": table, "Key": { "id": { "S": key } }, "ConsistentRead": true });
+    let mut request = HttpRequest::new(SdkBody::from(body.to_string()));
+    request.headers_mut().insert("x-amz-target", "DynamoDB_20120810.GetItem");
+    let response = store.call(request).await?;
+    let mut reply: Value = serde_json::from_slice(response.body().bytes().unwrap_or_default())
+        .map_err(|error| ConnectorError::user(error.into()))?;
+    Ok(reply.as_object_mut().and_then(|reply| reply.remove("Item")))
+}

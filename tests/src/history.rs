@@ -1,0 +1,356 @@
+//! What happened to the items of a table, in the order in which the store did it, and the rules that every such history
+//! must keep, whatever the network did.
+//!
+//! Items under test have a number `version` and a list `log`. Each write appends an id of its own to the list, made of its
+//! call and of how often the call has tried: `"17.2"` is what call 17 appends in its second run. So the history itself
+//! tells whose writes were applied, how often, and on top of what.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// An item as the store has it, in DynamoDB's JSON.
+pub type Stored = Option<Value>;
+
+/// One request that the store carried out and that changed an item.
+#[derive(Clone, Debug)]
+pub struct Effect {
+    /// The call that it belongs to.
+    pub call: u32,
+    /// Such as `"UpdateItem"`.
+    pub operation: String,
+    /// The key of the item.
+    pub key: String,
+    /// The item that it found.
+    pub before: Stored,
+    /// The item that it left.
+    pub after: Stored,
+}
+
+/// What a call was to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Read the item.
+    Get,
+    /// `update`.
+    Update,
+    /// `update_or_create`.
+    UpdateOrCreate,
+    /// `create`.
+    Create,
+    /// `save`.
+    Save,
+    /// `save`, if the list is no longer than this.
+    SaveIf(usize),
+    /// `replace`.
+    Replace,
+    /// `touch`.
+    Touch,
+    /// `delete`.
+    Delete,
+    /// Anything that another program does.
+    Foreign,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done, once.
+    Ok,
+    /// A delete that found nothing.
+    AlreadyGone,
+    /// Another writer was faster.
+    Conflict,
+    /// The item to create was there.
+    AlreadyExists,
+    /// There was no item.
+    NotFound,
+    /// The caller's condition did not hold.
+    ConditionFailed,
+    /// It may have been done. What a later read of the item said about that.
+    Unknown(Option<bool>),
+    /// An error of the SDK's: not done.
+    Failed,
+    /// Another program's call, which makes no promise.
+    Open,
+}
+
+/// One call, and what its caller knows of it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its number.
+    pub id: u32,
+    /// What it was to do.
+    pub action: Action,
+    /// To which item.
+    pub key: String,
+    /// What each of the writer's writes adds to the version.
+    pub step: u64,
+    /// How many write stamps the writer keeps.
+    pub stamps: u64,
+    /// The version in the caller's object; 0 if there is none.
+    pub expected: u64,
+    /// How many effects there were when it began.
+    pub began: usize,
+    /// How many there were when it ended.
+    pub ended: usize,
+    /// How it ended.
+    pub answer: Answer,
+    /// How often the change was applied to an object.
+    pub runs: u32,
+    /// The version and the list that it returned, also within an error.
+    pub seen: Option<(u64, Vec<String>)>,
+    /// How many requests the SDK sent, and how many it might.
+    pub requests: (u32, u32),
+    /// How long it took, and how long it might take.
+    pub time: (Duration, Duration),
+}
+
+/// All effects and all calls of a run.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// In the order of the store.
+    pub effects: Vec<Effect>,
+    /// In the order of their ends.
+    pub calls: Vec<Call>,
+}
+
+/// What became of the calls of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Calls that were to write.
+    pub writes: u32,
+    /// Those that were answered Ok.
+    pub ok: u32,
+    /// Those whose outcome stayed unknown.
+    pub unknown: u32,
+    /// Those that were applied more than once.
+    pub doubled: u32,
+    /// Those that were answered Ok, and were never applied.
+    pub lost: u32,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, more: Self) {
+        self.writes += more.writes;
+        self.ok += more.ok;
+        self.unknown += more.unknown;
+        self.doubled += more.doubled;
+        self.lost += more.lost;
+    }
+}
+
+/// The version of an item: 0 where there is none.
+#[must_use]
+pub fn version(item: &Stored) -> u64 {
+    let number = item.as_ref().and_then(|item| item["version"]["N"].as_str());
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// The list of an item.
+#[must_use]
+pub fn log(item: &Stored) -> Vec<String> {
+    let list = item.as_ref().and_then(|item| item["log"]["L"].as_array());
+    list.into_iter().flatten().filter_map(|id| Some(id["S"].as_str()?.to_owned())).collect()
+}
+
+/// The write stamps of an item, by slot.
+fn stamps(item: &Stored) -> BTreeMap<&str, &str> {
+    let attributes = item.as_ref().and_then(Value::as_object).into_iter().flatten();
+    attributes
+        .filter(|(name, _)| name.starts_with("_stamp"))
+        .filter_map(|(name, value)| Some((name.as_str(), value["B"].as_str()?)))
+        .collect()
+}
+
+/// What no writer under test knows of.
+fn unknown_attributes(item: &Stored) -> BTreeMap<&str, &Value> {
+    let known = |name: &str| name.starts_with("_stamp") || matches!(name, "id" | "log" | "version");
+    let attributes = item.as_ref().and_then(Value::as_object).into_iter().flatten();
+    attributes.map(|(name, value)| (name.as_str(), value)).filter(|(name, _)| !known(name)).collect()
+}
+
+/// Collects what is wrong.
+#[derive(Debug, Default)]
+struct Breaches(Vec<String>);
+
+impl Breaches {
+    fn unless(&mut self, holds: bool, rule: &str, about: &dyn fmt::Debug) {
+        if !holds {
+            self.0.push(format!("{rule}: {about:?}"));
+        }
+    }
+}
+
+impl History {
+    /// Returns every breach of the rules, worded with the rule's number; none is what must hold.
+    #[must_use]
+    pub fn breaches(&self) -> Vec<String> {
+        let mut breaches = Breaches::default();
+        self.check_versions(&mut breaches);
+        let calls: BTreeMap<u32, &Call> = self.calls.iter().map(|call| (call.id, call)).collect();
+        let mut stamps_so_far = BTreeSet::new();
+        for effect in &self.effects {
+            let Some(call) = calls.get(&effect.call) else { continue };
+            if call.action == Action::Foreign {
+                continue;
+            }
+            check_change(call, effect, &mut breaches);
+            if effect.after.is_some() && call.stamps > 0 {
+                check_stamp(call, effect, &mut stamps_so_far, &mut breaches);
+            }
+        }
+        for call in &self.calls {
+            self.check_answer(call, &mut breaches);
+            self.check_moment(call, &mut breaches);
+            let bounded = call.requests.0 <= call.requests.1 && call.time.0 <= call.time.1;
+            breaches.unless(bounded, "I11: a call has an end", call);
+        }
+        breaches.0
+    }
+
+    /// Counts what became of the writes of everybody but foreign programs.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for call in &self.calls {
+            if matches!(call.action, Action::Get | Action::Foreign) {
+                continue;
+            }
+            let effects = self.effects_of(call).count();
+            tally.writes += 1;
+            tally.ok += u32::from(call.answer == Answer::Ok);
+            tally.unknown += u32::from(matches!(call.answer, Answer::Unknown(_)));
+            tally.doubled += u32::from(effects > 1);
+            tally.lost += u32::from(call.answer == Answer::Ok && effects == 0);
+        }
+        tally
+    }
+
+    fn effects_of(&self, call: &Call) -> impl Iterator<Item = (usize, &Effect)> {
+        let call = call.id;
+        self.effects.iter().enumerate().filter(move |(_, effect)| effect.call == call)
+    }
+
+    /// The states of an item while a call was under way.
+    fn states_during(&self, call: &Call) -> Vec<&Stored> {
+        let of_key = |effect: &&Effect| effect.key == call.key;
+        let first =
+            self.effects[..call.began].iter().rev().find(of_key).map_or(&None, |effect| &effect.after);
+        let later = self.effects[call.began..call.ended].iter().filter(of_key).map(|effect| &effect.after);
+        std::iter::once(first).chain(later).collect()
+    }
+
+    /// I4, for everybody: no version of a key is ever used twice.
+    fn check_versions(&self, breaches: &mut Breaches) {
+        let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
+        for effect in self.effects.iter().filter(|effect| effect.after.is_some()) {
+            let highest = highest.entry(&effect.key).or_default();
+            let version = version(&effect.after);
+            breaches.unless(version > *highest, "I4: versions of a key strictly increase", effect);
+            *highest = version;
+        }
+    }
+
+    /// I2, I3, I6 and I7: how often a call was applied, by what it answered.
+    fn check_answer(&self, call: &Call, breaches: &mut Breaches) {
+        let effects: Vec<_> = self.effects_of(call).collect();
+        let (least, most) = match call.answer {
+            Answer::Open => return,
+            _ if call.action == Action::Get => (0, 0),
+            Answer::Ok => (1, 1),
+            Answer::AlreadyGone | Answer::Unknown(None) => (0, 1),
+            Answer::Unknown(Some(applied)) => (usize::from(applied), usize::from(applied)),
+            Answer::Conflict
+            | Answer::AlreadyExists
+            | Answer::NotFound
+            | Answer::ConditionFailed
+            | Answer::Failed => (0, 0),
+        };
+        let rule = match call.answer {
+            Answer::Ok => "I2: Ok is applied exactly once",
+            Answer::Unknown(_) | Answer::AlreadyGone => {
+                "I6: an open outcome is none or one effect, as read later"
+            }
+            _ => "I3: a refusal is never applied",
+        };
+        breaches.unless((least..=most).contains(&effects.len()), rule, &(call, &effects));
+        let last_run = format!("{}.{}", call.id, call.runs);
+        for (index, effect) in effects {
+            if !matches!(call.action, Action::Touch | Action::Delete) {
+                let own = log(&effect.after).last() == Some(&last_run);
+                breaches.unless(own, "I7: only the last run of a change is applied", &(call, effect));
+            }
+            if call.answer == Answer::Ok {
+                let in_time = (call.began..call.ended).contains(&index);
+                breaches.unless(in_time, "I13: Ok is applied before it is answered", &(call, effect));
+                let seen = call.seen.as_ref().map(|(version, _)| *version);
+                let raised = effect.after.is_none() || seen == Some(version(&effect.after));
+                breaches.unless(raised, "I8: Ok returns the version that was stored", &(call, effect));
+            }
+        }
+    }
+
+    /// I13: there is a moment between a call's beginning and its end at which its answer is right. The store's own order
+    /// is known, so that no other one needs to be sought.
+    fn check_moment(&self, call: &Call, breaches: &mut Breaches) {
+        let states = self.states_during(call);
+        let at_some_moment = |holds: &dyn Fn(&Stored) -> bool| states.iter().any(|state| holds(state));
+        let right = match (call.answer, &call.seen) {
+            (Answer::NotFound | Answer::AlreadyGone, _) => at_some_moment(&Option::is_none),
+            (Answer::AlreadyExists, None) => at_some_moment(&Option::is_some),
+            (Answer::ConditionFailed, _) => at_some_moment(&|state| {
+                let limit = if let Action::SaveIf(limit) = call.action { limit } else { usize::MAX };
+                version(state) == call.expected && log(state).len() > limit
+            }),
+            (Answer::Conflict, None) => {
+                at_some_moment(&|state| call.expected == 0 || version(state) != call.expected)
+            }
+            (Answer::Ok | Answer::Conflict | Answer::AlreadyExists, Some((number, list))) => {
+                at_some_moment(&|state| state.is_some() && version(state) == *number && log(state) == *list)
+            }
+            _ => true,
+        };
+        breaches.unless(right, "I13: an answer is right at some moment of its call", &call);
+    }
+}
+
+/// I1, I4 and I10: what a write changes, and that it leaves everything else as it was.
+fn check_change(call: &Call, effect: &Effect, breaches: &mut Breaches) {
+    let about = (call, effect);
+    let (old, new) = (version(&effect.before), version(&effect.after));
+    if call.action == Action::Delete {
+        let deleted = effect.after.is_none() && old == call.expected;
+        return breaches.unless(deleted, "I1: a delete removes the version that its caller saw", &about);
+    }
+    // A first version comes from the clock.
+    let stepped = old == 0 || new == old + call.step;
+    breaches.unless(stepped, "I4: a write raises the version by its step", &about);
+    let (mut list, run) = (log(&effect.before), format!("{}.{}", call.id, call.runs));
+    if call.action != Action::Touch {
+        list.push(run);
+    }
+    breaches.unless(log(&effect.after) == list, "I1: a write builds on what it found", &about);
+    let kept = unknown_attributes(&effect.before) == unknown_attributes(&effect.after);
+    let keeps = effect.operation == "UpdateItem";
+    breaches.unless(kept || !keeps, "I10: attributes that a struct does not know survive", &about);
+}
+
+/// I5: a write leaves one stamp, in its slot, and no other write has the same.
+fn check_stamp(call: &Call, effect: &Effect, all: &mut BTreeSet<String>, breaches: &mut Breaches) {
+    let before = stamps(&effect.before);
+    let after = stamps(&effect.after);
+    let slot = format!("_stamp{}", version(&effect.after) / call.step % call.stamps);
+    let own = after.get(&*slot).map(|stamp| (*stamp).to_owned()).unwrap_or_default();
+    breaches.unless(!own.is_empty() && all.insert(own), "I5: each stamp is applied once", &(call, effect));
+    if effect.operation == "UpdateItem" {
+        let others = |stamps: BTreeMap<&str, &str>| -> Vec<String> {
+            stamps.iter().filter(|(name, _)| **name != slot).map(|stamp| format!("{stamp:?}")).collect()
+        };
+        breaches.unless(others(before) == others(after), "I5: a write leaves other stamps", &(call, effect));
+    }
+}
