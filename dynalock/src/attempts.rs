@@ -6,7 +6,6 @@ use std::io;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_sdk_dynamodb::config::http::HttpRequest;
 use aws_sdk_dynamodb::config::interceptors::{
     BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
@@ -68,8 +67,8 @@ struct Progress {
     applied: bool,
     /// Some attempt may have been applied, or may yet be.
     unclear: bool,
-    /// The request as it was serialized the first time.
-    request: Option<HttpRequest>,
+    /// The body of the request as it was serialized the first time.
+    body: Option<Vec<u8>>,
 }
 
 impl Attempts {
@@ -112,17 +111,17 @@ impl Attempts {
 
     /// Takes the wish to be told the item on a failed check out of the request that is sent again; `false` if it has none.
     pub(crate) fn ask_for_no_item(&self) -> bool {
-        let progress = &mut *self.progress();
-        let Some(request) = &mut progress.request else { return false };
-        let Some(body) = request.body().bytes().and_then(without_item) else { return false };
-        request.headers_mut().insert("content-length", body.len().to_string());
-        *request.body_mut() = body.into();
+        let body = &mut self.progress().body;
+        match body.as_deref().and_then(without_item) {
+            Some(shorter) => *body = Some(shorter),
+            None => return false,
+        }
         true
     }
 
     /// Whether there is a request to send again: none if the SDK gave up before it had made one.
     pub(crate) fn can_be_repeated(&self) -> bool {
-        self.progress().request.is_some()
+        self.progress().body.is_some()
     }
 }
 
@@ -149,18 +148,21 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
         "dynalock::Watch"
     }
 
-    /// Keeps the request the first time, and puts it in place of later ones, which so are the same to the byte.
+    /// Keeps the request's body the first time, and puts it into later requests, which so are the same to the byte.
     fn modify_before_retry_loop(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let progress = &mut *self.attempts.progress();
-        match progress.request.as_ref().map(HttpRequest::try_clone) {
-            None => progress.request = context.request().try_clone(),
-            Some(Some(request)) => *context.request_mut() = request,
-            Some(None) => return Err("the request cannot be sent again".into()),
+        let kept = &mut self.attempts.progress().body;
+        let request = context.request_mut();
+        match kept {
+            Some(body) => {
+                request.headers_mut().insert("content-length", body.len().to_string());
+                *request.body_mut() = body.clone().into();
+            }
+            None => *kept = request.body().bytes().map(<[u8]>::to_vec),
         }
         Ok(())
     }

@@ -45,8 +45,7 @@ impl<T: Versioned> Table<T> {
             }
         });
         let mut budget = self.retry().start();
-        let call = create.customize().config_override(self.target().config(&budget)).send();
-        match self.target().within(&mut budget, "CreateTable", call).await {
+        match self.target().answer(&mut budget, "CreateTable", Box::pin(create.send())).await {
             Ok(_) => {}
             Err(Reason::Other(failure)) if failure.code() == Some("ResourceInUseException") => {}
             Err(reason) => return Err(reason.into_error()),
@@ -68,9 +67,8 @@ impl<T: Versioned> Table<T> {
         let mut budget = self.retry().start();
         let describe = self.target().client.describe_table().table_name(self.name());
         loop {
-            let config = self.target().config(&budget);
-            let call = describe.clone().customize().config_override(config).send();
-            match self.target().within(&mut budget, "DescribeTable", call).await {
+            match self.target().answer(&mut budget, "DescribeTable", Box::pin(describe.clone().send())).await
+            {
                 Ok(output) => return Ok(output.table),
                 Err(Reason::Other(failure)) if failure.code() == Some("ResourceNotFoundException") => {
                     return Ok(None);

@@ -98,7 +98,7 @@ impl<T: Versioned> IntoFuture for Get<T> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let mut budget = self.retry.start();
-            let item = self.table.target().read(self.key?, self.consistent, &mut budget).await?;
+            let item = self.table.target().read(&self.key?, self.consistent, &mut budget).await?;
             item.map(|item| self.table.parse(item)).transpose()
         })
     }
@@ -181,9 +181,7 @@ impl<T: Versioned> GetMany<T> {
         let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
         let request = target.client.batch_get_item().set_request_items(keys);
         loop {
-            let config = target.config(budget);
-            let call = request.clone().customize().config_override(config).send();
-            match target.within(budget, BATCH, call).await {
+            match target.answer(budget, BATCH, Box::pin(request.clone().send())).await {
                 Ok(output) => {
                     let items = output.responses.and_then(|mut tables| tables.remove(name));
                     let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));

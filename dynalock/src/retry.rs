@@ -64,7 +64,8 @@ impl Retry {
     }
 
     /// At most this much time for one answer from DynamoDB, which includes connecting and, where they are not at hand,
-    /// fetching credentials. A shorter timeout in the client's own configuration is kept.
+    /// fetching credentials. A shorter timeout in the client's own configuration is kept. For a write this holds for each
+    /// of the SDK's own attempts, for a read for all of them together.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self

@@ -97,7 +97,7 @@ impl Target {
                     None => client.$method().table_name(table),
                 };
                 let config = self.config(budget).interceptor(Watch::<$error>::new(attempts));
-                let call = request.customize().config_override(config).send();
+                let call = Box::pin(request.customize().config_override(config).send());
                 self.within(budget, operation.name(), call).await.map(drop)
             }};
         }
@@ -122,7 +122,7 @@ impl Target {
     ) -> Result<Option<Applied>> {
         let stored = match told {
             Some(item) => Some(item),
-            None => match self.read(key.clone(), true, budget).await {
+            None => match self.read(key, true, budget).await {
                 Ok(item) => item,
                 Err(_) if clean => return Err(self.conflict(write, None, Error::Conflict)),
                 Err(error) => return Err(self.unknown(write, key, Some(error))),

@@ -1,6 +1,7 @@
 //! Where requests go: a client and a table, and one call of the SDK at a time.
 
 use std::error::Error as StdError;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{self, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use tokio::time::Instant;
 
 use crate::error::{Error, Result, SdkFailure};
 use crate::item::Item;
@@ -21,6 +23,9 @@ pub(crate) struct Target {
     /// Set once a policy was seen to forbid that a failed check returns the item.
     item_is_denied: Arc<AtomicBool>,
 }
+
+/// A call of the SDK. Its future takes kilobytes, and moving it from hand to hand would cost more than a box.
+pub(crate) type Call<F> = Pin<Box<F>>;
 
 /// Why a call of the SDK did not succeed.
 pub(crate) enum Reason {
@@ -46,30 +51,61 @@ impl Target {
         self.item_is_denied.store(true, Ordering::Relaxed);
     }
 
-    /// Lets one call of the SDK, which may send its request several times, run within the time that `budget` has left.
-    pub(crate) async fn within<O, E>(
+    /// Lets one call of the SDK that changes nothing, or may be made twice, run within the time for one answer.
+    pub(crate) async fn answer<O, E>(
         &self,
         budget: &mut Budget,
         operation: &'static str,
-        call: impl Future<Output = Result<O, SdkError<E>>>,
+        call: Call<impl Future<Output = Result<O, SdkError<E>>>>,
     ) -> Result<O, Reason>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         aws_sdk_dynamodb::Error: From<E>,
     {
-        match tokio::time::timeout_at(budget.deadline(), call).await {
+        let until = (Instant::now() + budget.retry().answer_within()).min(budget.deadline());
+        self.by(until, budget, operation, call).await
+    }
+
+    /// Lets one call of the SDK, which may send its request several times, run within the time that `budget` has left.
+    pub(crate) async fn within<O, E>(
+        &self,
+        budget: &mut Budget,
+        operation: &'static str,
+        call: Call<impl Future<Output = Result<O, SdkError<E>>>>,
+    ) -> Result<O, Reason>
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+        aws_sdk_dynamodb::Error: From<E>,
+    {
+        self.by(budget.deadline(), budget, operation, call).await
+    }
+
+    async fn by<O, E>(
+        &self,
+        until: Instant,
+        budget: &mut Budget,
+        operation: &'static str,
+        call: Call<impl Future<Output = Result<O, SdkError<E>>>>,
+    ) -> Result<O, Reason>
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+        aws_sdk_dynamodb::Error: From<E>,
+    {
+        match tokio::time::timeout_at(until, call).await {
             Ok(Ok(output)) => {
                 budget.succeeded();
                 Ok(output)
             }
             Ok(Err(error)) => Err(self.reason(operation, error)),
             Err(elapsed) => {
-                Err(Reason::OutOfTime(SdkFailure::transport(operation, &self.table, elapsed.into(), true)))
+                let failure = SdkFailure::transport(operation, &self.table, elapsed.into(), true);
+                let is_over = until >= budget.deadline();
+                Err(if is_over { Reason::OutOfTime(failure) } else { Reason::Other(failure) })
             }
         }
     }
 
-    /// What a call of ours has in its configuration: a timeout for one answer. A shorter one of the client's stays.
+    /// What a write has in its configuration: a timeout for each of the SDK's attempts. A shorter one of the client's stays.
     pub(crate) fn config(&self, budget: &Budget) -> config::Builder {
         let ours = budget.retry().answer_within();
         let theirs = self.client.config().timeout_config().and_then(TimeoutConfig::operation_attempt_timeout);
@@ -116,15 +152,14 @@ impl Target {
     /// Reads one item, as often as `budget` allows.
     pub(crate) async fn read(
         &self,
-        key: Item,
+        key: &Item,
         consistent: bool,
         budget: &mut Budget,
     ) -> Result<Option<Item>> {
-        let request = self.client.get_item().table_name(&*self.table).consistent_read(consistent);
-        let request = request.set_key(Some(key));
         loop {
-            let call = request.clone().customize().config_override(self.config(budget)).send();
-            match self.within(budget, "GetItem", call).await {
+            let request = self.client.get_item().table_name(&*self.table).consistent_read(consistent);
+            let call = Box::pin(request.set_key(Some(key.clone())).send());
+            match self.answer(budget, "GetItem", call).await {
                 Ok(output) => return Ok(output.item),
                 Err(reason) => reason.after_wait(budget).await?,
             }

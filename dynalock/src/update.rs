@@ -163,7 +163,7 @@ impl<T: Versioned, F> Call<T, F> {
         let Self { key, mut change, options: Options { table, condition, retry } } = self;
         let (key, target, budget) = (key?, table.target(), &mut retry.start());
         let mut immediate = IMMEDIATE;
-        let mut stored = target.read(key.clone(), true, budget).await?;
+        let mut stored = target.read(&key, true, budget).await?;
         loop {
             let change = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
             let (mut object, write) = match (stored, &mut init) {
@@ -189,7 +189,7 @@ impl<T: Versioned, F> Call<T, F> {
                     if !(error.is_conflict() || absent) || !budget.wait().await {
                         return Err(error.into());
                     }
-                    target.read(key.clone(), true, budget).await?
+                    target.read(&key, true, budget).await?
                 }
             };
             tracing::debug!(table = table.name(), "changing again after a conflict");
@@ -210,7 +210,7 @@ fn changed<T: Versioned, E>(
     change(&mut object)?;
     object.__set_version(version);
     let write = snapshot(&object)
-        .and_then(|after| ConditionalWrite::update(&before, after, read, condition, || table.target().now()))
+        .and_then(|after| ConditionalWrite::update(before, after, read, condition, || table.target().now()))
         .map_err(table.named())?;
     Ok((object, write))
 }

@@ -142,7 +142,7 @@ impl ConditionalWrite {
 
     /// Writes what differs between two states of an object that was read at version `read`; `None` if nothing does.
     pub(crate) fn update(
-        before: &Snapshot,
+        before: Snapshot,
         after: Snapshot,
         read: StoredVersion,
         extra: Option<&Condition>,
@@ -154,7 +154,7 @@ impl ConditionalWrite {
         {
             return Err(Error::item(key.name, "the closure changed the key, and keys never change"));
         }
-        let changes = Changes::between(before, after);
+        let changes = Changes::between(&before, after);
         if changes.is_empty() {
             return Ok(None);
         }
@@ -163,7 +163,7 @@ impl ConditionalWrite {
             0 => Expect::AsRead(read),
             version => Expect::Version(version),
         };
-        Self::change(schema, before.key.clone(), changes, expect, version, extra).map(Some)
+        Self::change(schema, before.key, changes, expect, version, extra).map(Some)
     }
 
     fn change(
