@@ -1,2 +1,140 @@
-//! x
-fn main() {}
+//! Thousands of small runs in which everything goes wrong at once, and the rules that hold all the same.
+//!
+//! A run is drawn from its seed: who writes, what they do, and what the network does to every request. Its clock is
+//! virtual, its store is the embedded engine, and the SDK in between is the real one. Afterwards the whole history of the
+//! store is checked against what each caller was told; see [`dynalock_tests::history`].
+//!
+//! - `DYNALOCK_SEEDS=20000 cargo test -p dynalock-tests --test simulation` runs more seeds.
+//! - `DYNALOCK_SEED=17 cargo test -p dynalock-tests --test simulation -- --nocapture` shows the trace of one.
+
+mod caller;
+mod foreign;
+mod network;
+mod run;
+mod world;
+mod writer;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{IsTerminal, Write},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use dynalock_tests::history::Tally;
+
+use crate::{
+    network::KINDS,
+    run::{Outcome, Plan, Writers, run},
+    world::lock,
+};
+
+const SEEDS: u64 = 500;
+
+fn number(variable: &str) -> Option<u64> {
+    let value = env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable} is {value}, not a number")))
+}
+
+#[test]
+fn whatever_goes_wrong_every_answer_is_true() {
+    if let Some(seed) = number("DYNALOCK_SEED") {
+        let outcome = run(Plan::of(seed));
+        println!("seed {seed}, {}:\n{}", Plan::of(seed).writers, outcome.trace.join("\n"));
+        return report_if_broken(Plan::of(seed), &outcome);
+    }
+    let seeds = number("DYNALOCK_SEEDS").unwrap_or(SEEDS);
+    let begun = Instant::now();
+    let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let totals: Mutex<BTreeMap<Writers, (Tally, u32)>> = Mutex::default();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds)
+                {
+                    let plan = Plan::of(seed);
+                    let naive = Plan { writers: Writers::Naive, ..plan };
+                    for plan in [Some(plan), (seed % 5 == 2).then_some(naive)].into_iter().flatten() {
+                        let outcome = run(plan);
+                        report_if_broken(plan, &outcome);
+                        let totals = &mut *lock(&totals);
+                        let total = totals.entry(plan.writers).or_default();
+                        total.0 += outcome.tally;
+                        total.1 += outcome.requests;
+                    }
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, seeds, begun);
+                }
+            });
+        }
+    });
+    let totals = lock(&totals);
+    println!("\n{seeds} seeds in {:?}", begun.elapsed());
+    for (writers, (tally, requests)) in &*totals {
+        let Tally { writes, ok, unknown, doubled, lost } = tally;
+        let of_1000 = f64::from(*unknown) * 1000.0 / f64::from((*writes).max(1));
+        println!(
+            "{writers:<11} {writes:>7} writes, {ok:>7} Ok, {of_1000:>6.1} unknown of 1,000, {doubled} doubled, \
+             {lost} lost, {requests} requests",
+        );
+        let harmless = (*doubled, *lost) == (0, 0);
+        assert!(harmless || *writers == Writers::Naive, "{writers}: {doubled} doubled, {lost} lost");
+    }
+    // Else the faults were too few to prove anything.
+    let naive = totals.get(&Writers::Naive).map_or(0, |(tally, _)| tally.doubled);
+    assert!(naive > 0 || seeds < 100, "the naive loop doubled nothing");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in (0..10).chain([1 << 40]) {
+        let (once, again) = (run(Plan::of(seed)), run(Plan::of(seed)));
+        let differ = once.trace.iter().zip(&again.trace).find(|(once, again)| once != again);
+        assert_eq!((differ, once.trace.len()), (None, again.trace.len()), "seed {seed}");
+    }
+}
+
+/// Shows how far a long run has come, where somebody looks.
+fn progress(done: u64, seeds: u64, begun: Instant) {
+    if std::io::stderr().is_terminal() || done.is_multiple_of(1000) {
+        let per_second = done * 1000 / u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let left = (seeds - done) / per_second.max(1);
+        let mut stderr = std::io::stderr();
+        let _ = write!(stderr, "\r{done} of {seeds} seeds, {per_second} a second, {left} s left ");
+        let _ = stderr.flush();
+    }
+}
+
+/// Leaves out what a failure does not need, and shows the rest.
+fn report_if_broken(whole: Plan, outcome: &Outcome) {
+    if outcome.breaches.is_empty() {
+        return;
+    }
+    let (mut plan, mut smallest) = (whole, None);
+    let mut attempt = |smaller: fn(u32, Plan) -> Plan, by: u32| {
+        let smaller = smaller(by, plan);
+        let outcome = run(smaller);
+        if !outcome.breaches.is_empty() {
+            (plan, smallest) = (smaller, Some(outcome));
+        }
+    };
+    (0..=KINDS)
+        .for_each(|kind| attempt(|kind, plan| Plan { kinds: plan.kinds & !(1 << kind), ..plan }, kind));
+    (1..whole.calls).rev().for_each(|calls| attempt(|calls, plan| Plan { calls, ..plan }, calls));
+    (0..whole.foreigners)
+        .rev()
+        .for_each(|number| attempt(|number, plan| Plan { foreigners: number, ..plan }, number));
+    let shown = smallest.as_ref().unwrap_or(outcome);
+    panic!(
+        "seed {seed} ({writers}) breaks:\n{breaches}\n\nthe smallest run that does, {plan:?}:\n{trace}\n\n\
+         again with: DYNALOCK_SEED={seed} cargo test -p dynalock-tests --test simulation -- --nocapture",
+        seed = plan.seed,
+        writers = plan.writers,
+        breaches = shown.breaches.join("\n"),
+        trace = shown.trace.join("\n"),
+    );
+}

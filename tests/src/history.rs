@@ -249,10 +249,10 @@ impl History {
     fn check_versions(&self, breaches: &mut Breaches) {
         let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
         for effect in self.effects.iter().filter(|effect| effect.after.is_some()) {
-            let highest = highest.entry(&effect.key).or_default();
             let version = version(&effect.after);
-            breaches.unless(version > *highest, "I4: versions of a key strictly increase", effect);
-            *highest = version;
+            let before = highest.insert(&effect.key, version);
+            let increases = before.is_none_or(|before| version > before);
+            breaches.unless(increases, "I4: versions of a key strictly increase", effect);
         }
     }
 

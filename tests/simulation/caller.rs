@@ -1,0 +1,122 @@
+//! One client program: its way to the store, and the calls it makes, one at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        retry::{RetryPartition, TokenBucket},
+        timeout::TimeoutConfig,
+    },
+};
+use dynalock_tests::{
+    engines::Store,
+    history::{Action, Answer, Call},
+};
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use crate::{
+    network::{Ledger, Line, Odds},
+    world::{Clock, World},
+};
+
+/// What every client program of a run is made with.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) world: Arc<World>,
+    pub(crate) store: Store,
+    pub(crate) ledger: Ledger,
+    pub(crate) odds: Odds,
+    pub(crate) keys: &'static [&'static str],
+    /// How many calls each program makes.
+    pub(crate) calls: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) name: String,
+    pub(crate) world: Arc<World>,
+    pub(crate) client: Client,
+    pub(crate) dice: Rng,
+    line: Line,
+    keys: &'static [&'static str],
+}
+
+impl Caller {
+    pub(crate) fn new(name: String, setting: &Setting, seed: u64) -> Self {
+        let Setting { world, store, ledger, odds, keys, .. } = setting;
+        let mut dice = Rng::with_seed(seed);
+        let line = Line::new(world, ledger, *odds, dice.u64(..));
+        // The SDK grants retries from one budget for the whole process, unless told otherwise.
+        let retries =
+            RetryPartition::custom(format!("{seed:x}")).token_bucket(TokenBucket::default()).build();
+        let timeout = Duration::from_millis(dice.u64(300..3000));
+        let config = store
+            .config()
+            .time_source(Clock(Arc::clone(world)))
+            .retry_partition(retries)
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(timeout).build())
+            .http_client(line.clone());
+        let client = Client::from_conf(config.build());
+        Self { name, world: Arc::clone(world), client, dice, line, keys }
+    }
+
+    /// Lets other programs come in between.
+    pub(crate) async fn pause(&mut self) {
+        tokio::time::sleep(Duration::from_millis(self.dice.u64(0..80))).await;
+    }
+
+    pub(crate) fn key(&mut self) -> &'static str {
+        self.keys[self.dice.usize(0..self.keys.len())]
+    }
+
+    /// Begins a call; what it sends from now on counts as its requests.
+    pub(crate) fn begin(&self, action: Action, key: &str, expected: u64) -> Open {
+        let id = self.world.next_call();
+        self.line.begin(id);
+        self.world.note(format_args!("call {id:<4} {} {action:?} {key} at {expected}", self.name));
+        let began = self.world.moment();
+        let call = Call {
+            id,
+            action,
+            key: key.to_owned(),
+            step: 1,
+            stamps: 0,
+            expected,
+            began,
+            ended: began,
+            answer: Answer::Open,
+            runs: 1,
+            seen: None,
+            requests: (0, u32::MAX),
+            time: (Duration::ZERO, Duration::MAX),
+        };
+        Open { call, begun: Instant::now() }
+    }
+
+    /// Ends a call with what it answered.
+    pub(crate) fn end(&self, open: Open, answer: Answer) {
+        let Open { mut call, begun } = open;
+        call.answer = answer;
+        call.ended = self.world.moment();
+        call.requests.0 = self.line.requests();
+        call.time.0 = begun.elapsed();
+        self.world.note(format_args!("call {:<4} {} answers {answer:?}", call.id, self.name));
+        self.world.history().calls.push(call);
+    }
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) call: Call,
+    begun: Instant,
+}
+
+impl Open {
+    /// What the call appends to the item's list in its present run.
+    pub(crate) fn mark(&self) -> String {
+        format!("{}.{}", self.call.id, self.call.runs)
+    }
+}
