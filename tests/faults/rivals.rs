@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynalock::{Deleted, Error, Table, Versioned};
+use dynalock::{Deleted, Error, Retry, Table, Versioned};
 use dynalock_tests::faults::Fault;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Call, Done, Ended};
-use crate::world::{Account, Stamps, World, both, breakdown};
+use crate::world::{Account, Holder, Stamps, World, both, breakdown};
 
 /// Holds the last attempt up for long enough that a rival writes before it arrives.
 pub(crate) const HELD_UP: Fault = Fault::Delay(Duration::from_secs(1));
@@ -20,12 +20,26 @@ pub(crate) async fn raced(
     faults: &[Fault],
     rival: impl Future<Output = ()>,
 ) -> Ended {
+    match world.stamps {
+        Stamps::On => raced_on(&world.table, call, world, faults, rival).await,
+        Stamps::Off => raced_on(&world.bare, call, world, faults, rival).await,
+    }
+}
+
+/// As `raced`, for items of any struct.
+pub(crate) async fn raced_on<T: Holder>(
+    table: &Table<T>,
+    call: Call,
+    world: &World,
+    faults: &[Fault],
+    rival: impl Future<Output = ()>,
+) -> Ended {
     world.faults.script(call.operation(), faults.iter().cloned());
     let meanwhile = async {
         world.struck().await;
         rival.await;
     };
-    tokio::join!(call.run(&world), meanwhile).0
+    tokio::join!(call.run_on(table, Retry::default()), meanwhile).0
 }
 
 async fn rival_writes(world: &World) {

@@ -55,50 +55,49 @@ pub(crate) fn both<T: Clone>(cases: impl IntoIterator<Item = T>) -> Vec<(T, Stam
     cases.into_iter().flat_map(both).collect()
 }
 
-/// An [`Account`] that keeps no stamps.
-#[derive(Debug, Clone, Serialize, Deserialize, Versioned)]
-#[dynalock(stamps = 0)]
-pub(crate) struct Bare {
-    #[dynalock(partition_key)]
-    id: String,
-    pub(crate) balance: i64,
-    #[dynalock(version)]
-    version: u64,
-}
-
-impl From<Account> for Bare {
-    fn from(Account { id, balance, version }: Account) -> Self {
-        Self { id, balance, version }
-    }
-}
-
-impl From<Bare> for Account {
-    fn from(Bare { id, balance, version }: Bare) -> Self {
-        Self { id, balance, version }
-    }
-}
-
-/// An [`Account`], with stamps or without.
+/// An [`Account`] whose struct keeps some number of stamps.
 pub(crate) trait Holder: Versioned<Key = String> + Clone + From<Account> + Into<Account> {
-    fn table(world: &World) -> &Table<Self>;
     fn add(&mut self, amount: i64);
 }
 
-impl Holder for Account {
-    fn table(world: &World) -> &Table<Self> {
-        &world.table
-    }
+macro_rules! holder {
+    ($name:ident, stamps = $stamps:tt) => {
+        #[derive(Debug, Clone, Serialize, Deserialize, Versioned)]
+        #[dynalock(stamps = $stamps)]
+        pub(crate) struct $name {
+            #[dynalock(partition_key)]
+            id: String,
+            pub(crate) balance: i64,
+            #[dynalock(version)]
+            version: u64,
+        }
 
-    fn add(&mut self, amount: i64) {
-        self.balance += amount;
-    }
+        impl From<Account> for $name {
+            fn from(Account { id, balance, version }: Account) -> Self {
+                Self { id, balance, version }
+            }
+        }
+
+        impl From<$name> for Account {
+            fn from($name { id, balance, version }: $name) -> Self {
+                Self { id, balance, version }
+            }
+        }
+
+        impl Holder for $name {
+            fn add(&mut self, amount: i64) {
+                self.balance += amount;
+            }
+        }
+    };
 }
 
-impl Holder for Bare {
-    fn table(world: &World) -> &Table<Self> {
-        &world.bare
-    }
+holder!(Bare, stamps = 0);
+holder!(One, stamps = 1);
+holder!(Two, stamps = 2);
+holder!(Many, stamps = 32);
 
+impl Holder for Account {
     fn add(&mut self, amount: i64) {
         self.balance += amount;
     }
@@ -143,6 +142,16 @@ impl World {
         rival.create_table().await.unwrap();
         rival.create(&mut Account::alice()).await.unwrap();
         Self { store, sent, faults, client, table, bare, stamps: Stamps::On, rival }
+    }
+
+    /// A table of this world's store for items of another struct.
+    pub(crate) fn table_of<T: Versioned>(&self) -> Table<T> {
+        Table::new(&self.client, "accounts")
+    }
+
+    /// The same as a rival with a faultless network has it.
+    pub(crate) fn rival_of<T: Versioned>(&self) -> Table<T> {
+        Table::new(&self.store.client(), "accounts")
     }
 
     /// The account as the store has it.
