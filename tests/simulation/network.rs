@@ -146,17 +146,18 @@ impl HttpConnector for Connector {
         let condition = body["ConditionExpression"].as_str().unwrap_or_default();
         let is_create = operation == "PutItem" && condition.contains("attribute_not_exists");
         let (latency, fault, copy) = self.line.draw(if is_create { LATE_CREATE } else { LATE });
-        if let (Some(later), Some(copy)) = (copy, request.try_clone()) {
-            world.note(format_args!("call {call:<4} {operation} comes again after {later:?}"));
-            let store = self.store.clone();
-            tokio::spawn(async move {
-                sleep(later).await;
-                store.call(copy).await
-            });
-        }
-        let faulty = self.faulty.clone();
+        let later = copy.and_then(|later| behind(fault.as_ref(), later));
+        let copy = later.filter(|_| operation != "GetItem").zip(request.try_clone());
+        let (faulty, store) = (self.faulty.clone(), self.store.clone());
         HttpConnectorFuture::new(async move {
             sleep(latency).await;
+            if let Some((later, copy)) = copy {
+                world.note(format_args!("call {call:<4} {operation} comes again after {later:?}"));
+                tokio::spawn(async move {
+                    sleep(later).await;
+                    store.call(copy).await
+                });
+            }
             if let Some(fault) = fault {
                 world.note(format_args!("call {call:<4} {operation} struck: {fault:?}"));
                 // No other request can come between this one and its fault.
@@ -164,6 +165,18 @@ impl HttpConnector for Connector {
             }
             faulty.call(request).await
         })
+    }
+}
+
+/// When a copy of a request comes, that is to come this much later than the request. An answer that is told is the first
+/// one that the store gave: a copy comes behind what was carried out, and none comes of what was refused on the way.
+fn behind(fault: Option<&Fault>, later: Duration) -> Option<Duration> {
+    let later = later.max(Duration::from_millis(2));
+    match fault {
+        Some(Fault::ConnectionRefused) => None,
+        Some(Fault::Instead(reply)) if reply.status < 500 => None,
+        Some(Fault::Delay(delay)) => Some(later + *delay),
+        _ => Some(later),
     }
 }
 

@@ -60,7 +60,7 @@ impl Plan {
             3 => Writers::Stamps(16),
             _ => Writers::Mixed,
         };
-        Self { seed, writers, kinds: (1 << (KINDS + 1)) - 1, foreigners: 2, calls: 6 }
+        Self { seed, writers, kinds: (1 << (KINDS + 1)) - 1, foreigners: 2, calls: 5 }
     }
 }
 
