@@ -233,8 +233,6 @@ pub struct SdkFailure {
     table: Box<str>,
     cause: Cause,
     retryable: bool,
-    /// The SDK could not even make the request.
-    unsent: bool,
 }
 
 enum Cause {
@@ -251,17 +249,11 @@ impl SdkFailure {
         cause: aws_sdk_dynamodb::Error,
         retryable: bool,
     ) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Service(cause), retryable, unsent: false }
+        Self { operation, table: table.into(), cause: Cause::Service(cause), retryable }
     }
 
     pub(crate) fn transport(operation: &'static str, table: &str, cause: BoxError, retryable: bool) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Transport(cause), retryable, unsent: false }
-    }
-
-    /// The same, for a request that the SDK could not even make.
-    #[must_use]
-    pub(crate) fn unsent(self) -> Self {
-        Self { unsent: true, ..self }
+        Self { operation, table: table.into(), cause: Cause::Transport(cause), retryable }
     }
 
     /// Whether it may go away without a change to the request.
@@ -302,8 +294,7 @@ impl fmt::Display for SdkFailure {
         let Self { operation, table, .. } = self;
         match self.code() {
             Some(code) => write!(f, "DynamoDB answered {code} to {operation} on table \"{table}\""),
-            None if self.unsent => write!(f, "{operation} on table \"{table}\" could not be sent"),
-            None => write!(f, "{operation} on table \"{table}\" got no answer from DynamoDB"),
+            None => write!(f, "{operation} on table \"{table}\" failed without an answer from DynamoDB"),
         }
     }
 }

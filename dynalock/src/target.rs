@@ -132,8 +132,7 @@ impl Target {
             }
             _ => false,
         };
-        let unsent = matches!(error, SdkError::ConstructionFailure(_));
-        let failure = match error {
+        Reason::Other(match error {
             SdkError::ServiceError(context) => match context.into_err().into() {
                 aws_sdk_dynamodb::Error::ConditionalCheckFailedException(failed) => {
                     return Reason::CheckFailed(failed.item);
@@ -145,8 +144,7 @@ impl Target {
                 Ok(source) => SdkFailure::transport(operation, table, source, passing),
                 Err(error) => SdkFailure::transport(operation, table, error.to_string().into(), passing),
             },
-        };
-        Reason::Other(if unsent { failure.unsent() } else { failure })
+        })
     }
 
     /// Reads one item, as often as `budget` allows.

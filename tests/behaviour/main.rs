@@ -21,6 +21,7 @@ mod secrecy;
 mod stored_versions;
 mod stores;
 mod unknown_attributes;
+mod unreachable;
 mod update;
 mod update_or_create;
 mod versions;

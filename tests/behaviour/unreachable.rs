@@ -1,0 +1,65 @@
+//! A DynamoDB that cannot be reached: nothing was sent, so nothing is in doubt.
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::{Client, Config};
+use dynalock::{Error, Retry, Table};
+use dynalock_tests::engines::Store;
+
+use crate::fixtures::Account;
+
+fn accounts(url: &str) -> Table<Account> {
+    let config = Store::at(url).config().retry_config(RetryConfig::disabled());
+    Table::new(&Client::from_conf(config.build()), "accounts").with_retry(Retry::never())
+}
+
+fn account() -> Account {
+    Account { id: "a".into(), balance: 1, note: None, version: 0 }
+}
+
+#[tokio::test]
+async fn a_write_to_a_host_that_does_not_exist_was_not_applied() {
+    let error = accounts("http://no-such-host.invalid:8000").create(&mut account()).await.unwrap_err();
+    assert!(matches!(error, Error::Sdk(_)), "{error:?}");
+    assert!(error.is_retryable(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_write_to_a_port_where_nobody_listens_was_not_applied() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = accounts(&url).create(&mut account()).await.unwrap_err();
+    assert!(matches!(error, Error::Sdk(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_signed_says_why() {
+    let config = Config::builder()
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+        .http_client(Store::memory().http_client());
+    let accounts = Table::<Account>::new(&Client::from_conf(config.build()), "accounts");
+    let error = accounts.create(&mut account()).await.unwrap_err();
+    assert!(matches!(error, Error::Sdk(_)), "{error:?}");
+    assert!(!error.is_retryable(), "{error:?}");
+    let chain = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let chain: Vec<String> = chain.map(ToString::to_string).collect();
+    assert!(chain.iter().any(|text| text.contains("identity")), "{chain:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_number_is_refused_before_it_is_sent() {
+    #[derive(serde::Serialize, serde::Deserialize, dynalock::Versioned)]
+    struct Weight {
+        #[dynalock(partition_key)]
+        id: String,
+        grams: f64,
+        #[dynalock(version)]
+        version: u64,
+    }
+    for grams in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let weights = Table::<Weight>::new(&Store::memory().client(), "weights");
+        let error = weights.create(&mut Weight { id: "a".into(), grams, version: 0 }).await.unwrap_err();
+        let Error::InvalidItem { attribute, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(&**attribute, "grams");
+    }
+}
