@@ -3,11 +3,11 @@
 //! # How a state maps to the protocol
 //!
 //! - The store is `item`, the one item in its one Region. A step of the store is atomic (A1).
-//! - A writer is `Idle`, or `Busy` with a write: it has read the item, has run its closure on what it read, and now sends
+//! - A writer is idle, or `busy` with a write: it has read the item, has run its closure on what it read, and now sends
 //!   the write until its attempts are used up or an answer is definite. It needs no state of its own for a request or a
 //!   reply under way: a request that is late is one that was lost to its sender and arrives by a [`Action::Late`], and a
 //!   reply that is late only delays what its writer does next, which can be late anyway.
-//! - After a conflict a writer is `Idle` again and reads anew: to run the closure again and to begin another change is the
+//! - After a conflict a writer is idle again and reads anew: to run the closure again and to begin another change is the
 //!   same step, as long as the refused write has no effect. Where a wrong protocol makes it have one, `effects` keeps count.
 //! - A write that was sent and answered stays in `sent` as long as a copy of it could still be applied. Copies that fail
 //!   their check leave no trace, and so are no steps.
