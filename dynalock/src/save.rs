@@ -53,7 +53,8 @@ impl<T: Versioned> Table<T> {
     }
 
     /// Stores the object in place of the item, if the stored version is still the one in the object. Attributes that the
-    /// struct doesn't know are dropped.
+    /// struct doesn't know are dropped, the stamps of earlier writes among them: a writer whose reply was lost just before may
+    /// then get [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
     ///
     /// # Errors
     ///

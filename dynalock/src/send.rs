@@ -37,7 +37,7 @@ impl Target {
         loop {
             let was_clean = !attempts.are_unclear();
             let answer = self.send(intent.operation, write.take(), budget, &attempts).await;
-            if without_item && !matches!(answer, Err(Reason::Other(_))) {
+            if without_item && matches!(answer, Ok(()) | Err(Reason::CheckFailed(_))) {
                 self.item_is_denied();
             }
             let reason = match answer {
