@@ -110,6 +110,13 @@ pub struct Call {
     pub time: (Duration, Duration),
 }
 
+impl Call {
+    /// Whether the caller's condition does not hold for an item.
+    fn is_too_long(&self, item: &Stored) -> bool {
+        matches!(self.action, Action::SaveIf(limit) if log(item).len() > limit)
+    }
+}
+
 /// All effects and all calls of a run.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -303,13 +310,13 @@ impl History {
         let right = match (call.answer, &call.seen) {
             (Answer::NotFound | Answer::AlreadyGone, _) => at_some_moment(&Option::is_none),
             (Answer::AlreadyExists, None) => at_some_moment(&Option::is_some),
-            (Answer::ConditionFailed, _) => at_some_moment(&|state| {
-                let limit = if let Action::SaveIf(limit) = call.action { limit } else { usize::MAX };
-                version(state) == call.expected && log(state).len() > limit
-            }),
-            (Answer::Conflict, None) => {
-                at_some_moment(&|state| call.expected == 0 || version(state) != call.expected)
+            (Answer::ConditionFailed, _) => {
+                at_some_moment(&|state| version(state) == call.expected && call.is_too_long(state))
             }
+            // Without an item, a conflict says only that the check failed.
+            (Answer::Conflict, None) => at_some_moment(&|state| {
+                call.expected == 0 || version(state) != call.expected || call.is_too_long(state)
+            }),
             (Answer::Ok | Answer::Conflict | Answer::AlreadyExists, Some((number, list))) => {
                 at_some_moment(&|state| state.is_some() && version(state) == *number && log(state) == *list)
             }
