@@ -32,7 +32,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Another writer changed the item since it was read. [`Conflict::current`] is the item as it is now.
+    /// Another writer changed the item since it was read. [`Conflict::current`] is the item as it is now. (Where the store
+    /// refuses a write without telling the item, and a read for it fails as well, any refusal is a conflict without item.)
     #[error("{0}")]
     Conflict(Box<Conflict>),
 
