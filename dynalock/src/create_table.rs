@@ -45,7 +45,11 @@ impl<T: Versioned> Table<T> {
             }
         });
         let mut budget = self.retry().start();
-        match self.target().answer(&mut budget, "CreateTable", Box::pin(create.send())).await {
+        match self
+            .target()
+            .within(budget.answer_by(), &mut budget, "CreateTable", Box::pin(create.send()))
+            .await
+        {
             Ok(_) => {}
             Err(Reason::Other(failure)) if failure.code() == Some("ResourceInUseException") => {}
             Err(reason) => return Err(reason.into_error()),
@@ -67,7 +71,10 @@ impl<T: Versioned> Table<T> {
         let mut budget = self.retry().start();
         let describe = self.target().client.describe_table().table_name(self.name());
         loop {
-            match self.target().answer(&mut budget, "DescribeTable", Box::pin(describe.clone().send())).await
+            match self
+                .target()
+                .within(budget.answer_by(), &mut budget, "DescribeTable", Box::pin(describe.clone().send()))
+                .await
             {
                 Ok(output) => return Ok(output.table),
                 Err(Reason::Other(failure)) if failure.code() == Some("ResourceNotFoundException") => {

@@ -181,7 +181,7 @@ impl<T: Versioned> GetMany<T> {
         let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
         let request = target.client.batch_get_item().set_request_items(keys);
         loop {
-            match target.answer(budget, BATCH, Box::pin(request.clone().send())).await {
+            match target.within(budget.answer_by(), budget, BATCH, Box::pin(request.clone().send())).await {
                 Ok(output) => {
                     let items = output.responses.and_then(|mut tables| tables.remove(name));
                     let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));

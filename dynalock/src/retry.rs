@@ -137,6 +137,11 @@ impl Budget {
         self.deadline
     }
 
+    /// When an answer that is asked for now is given up.
+    pub(crate) fn answer_by(&self) -> Instant {
+        (Instant::now() + self.retry.answer_within()).min(self.deadline)
+    }
+
     /// Takes one more attempt for use at once; `false` if there is none left.
     pub(crate) fn take(&mut self) -> bool {
         let left = self.used < self.retry.attempts && Instant::now() < self.deadline;

@@ -98,7 +98,7 @@ impl Target {
                 };
                 let config = self.config(budget).interceptor(Watch::<$error>::new(attempts));
                 let call = Box::pin(request.customize().config_override(config).send());
-                self.within(budget, operation.name(), call).await.map(drop)
+                self.within(budget.deadline(), budget, operation.name(), call).await.map(drop)
             }};
         }
         match operation {

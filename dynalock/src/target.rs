@@ -51,36 +51,8 @@ impl Target {
         self.item_is_denied.store(true, Ordering::Relaxed);
     }
 
-    /// Lets one call of the SDK that changes nothing, or may be made twice, run within the time for one answer.
-    pub(crate) async fn answer<O, E>(
-        &self,
-        budget: &mut Budget,
-        operation: &'static str,
-        call: Call<impl Future<Output = Result<O, SdkError<E>>>>,
-    ) -> Result<O, Reason>
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-        aws_sdk_dynamodb::Error: From<E>,
-    {
-        let until = (Instant::now() + budget.retry().answer_within()).min(budget.deadline());
-        self.by(until, budget, operation, call).await
-    }
-
-    /// Lets one call of the SDK, which may send its request several times, run within the time that `budget` has left.
+    /// Lets one call of the SDK, which may send its request several times, run until `until`.
     pub(crate) async fn within<O, E>(
-        &self,
-        budget: &mut Budget,
-        operation: &'static str,
-        call: Call<impl Future<Output = Result<O, SdkError<E>>>>,
-    ) -> Result<O, Reason>
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-        aws_sdk_dynamodb::Error: From<E>,
-    {
-        self.by(budget.deadline(), budget, operation, call).await
-    }
-
-    async fn by<O, E>(
         &self,
         until: Instant,
         budget: &mut Budget,
@@ -157,7 +129,7 @@ impl Target {
         loop {
             let request = self.client.get_item().table_name(&*self.table).consistent_read(consistent);
             let call = Box::pin(request.set_key(Some(key.clone())).send());
-            match self.answer(budget, "GetItem", call).await {
+            match self.within(budget.answer_by(), budget, "GetItem", call).await {
                 Ok(output) => return Ok(output.item),
                 Err(reason) => reason.after_wait(budget).await?,
             }
