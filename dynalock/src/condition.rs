@@ -299,6 +299,14 @@ mod tests {
         Ok((expression, placeholders))
     }
 
+    #[test]
+    fn an_expectation_has_the_number_of_its_version_or_0() {
+        assert_eq!(Expect::version(7).number(), 7);
+        for without in [Expect::version(0), Expect::Absent, Expect::AsRead(StoredVersion::Null)] {
+            assert_eq!(without.number(), 0, "{without:?}");
+        }
+    }
+
     fn joined(extra: &Condition) -> String {
         rendered(Expect::Version(7), Some(extra)).unwrap().0
     }

@@ -200,6 +200,15 @@ mod tests {
     }
 
     #[test]
+    fn changes_are_empty_if_nothing_is_set_and_nothing_removed() {
+        let is_empty =
+            |before: &[_], after: &[_]| Changes::between(&snapshot(before), snapshot(after)).is_empty();
+        assert!(is_empty(&[("a", number(1))], &[("a", number(1))]));
+        assert!(!is_empty(&[("a", number(1))], &[("a", number(2))]), "one is set");
+        assert!(!is_empty(&[("a", number(1))], &[]), "one is removed");
+    }
+
+    #[test]
     fn the_diff_names_exactly_what_differs() {
         let [one, two] = [number(1), number(2)];
         let before = [("a", one.clone()), ("b", one.clone()), ("c", one.clone())];

@@ -145,6 +145,41 @@ mod tests {
         assert_eq!(own.trace_in(&item(&[("_stamp32", own), ("stamp0", own)])), Trace::None);
     }
 
+    /// Anything may stand in a slot: only the very bytes of a stamp are taken for it.
+    #[test]
+    fn whatever_stands_in_the_slots_is_never_taken_for_another_stamp() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let own = stamp(rng.u64(0..4), rng.u64(..));
+            let item: Item = STAMP_SLOTS
+                .iter()
+                .map(|slot| {
+                    let length = rng.usize(0..20);
+                    let mut bytes: Vec<u8> = (0..length).map(|_| rng.u8(..)).collect();
+                    if bytes.len() >= 8 && rng.bool() {
+                        bytes[..8].copy_from_slice(&own.version.to_be_bytes());
+                    }
+                    let value = match rng.u8(0..6) {
+                        0 => AttributeValue::S("7".into()),
+                        1 => AttributeValue::N("7".into()),
+                        2 => AttributeValue::Bs(vec![Blob::new(bytes)]),
+                        3 => AttributeValue::L(vec![AttributeValue::B(Blob::new(bytes))]),
+                        _ => AttributeValue::B(Blob::new(bytes)),
+                    };
+                    ((*slot).to_owned(), value)
+                })
+                .collect();
+            let same_version = |value: &AttributeValue| match value {
+                AttributeValue::B(bytes) => {
+                    bytes.as_ref().len() == 16 && bytes.as_ref()[..8] == own.version.to_be_bytes()
+                }
+                _ => false,
+            };
+            let other = item.values().any(same_version);
+            assert_eq!(own.trace_in(&item), if other { Trace::Other } else { Trace::None });
+        }
+    }
+
     #[test]
     fn no_two_stamps_are_the_same() {
         let mut drawn: Vec<_> = (0..1000).map(|_| Stamp::draw(1).expect("random bytes").unique).collect();

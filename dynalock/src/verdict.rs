@@ -301,6 +301,22 @@ mod tests {
         assert!(rows.iter().all(|count| *count > 0), "a row without a case: {matched:?}");
     }
 
+    /// No check failed on what a later read finds, so an item at the expected version says nothing yet.
+    #[test]
+    fn a_later_read_tells_only_what_is_certain() {
+        for case in Case::all() {
+            let passed = |version| OLD < version && version < NEXT;
+            let passed_by = case.expect == Expect::Version(OLD) && case.version().is_some_and(passed);
+            let expected = match &case {
+                case if case.deletes() => None,
+                case if case.own() => Some(true),
+                case if case.step_is_taken() || passed_by => Some(false),
+                _ => None,
+            };
+            assert_eq!(find_out(case.intent(), case.stored.as_ref()), expected, "{case:?}");
+        }
+    }
+
     /// What an attempt of ours could have caused is never held against a rival.
     #[test]
     fn an_item_as_our_own_write_leaves_it_is_never_a_definite_refusal() {
