@@ -71,7 +71,7 @@ pub(crate) fn judge(write: Intent, stored: Option<&Item>, clean: bool) -> Verdic
 /// What a later read says about a write whose answer was lost: whether it was applied, or `None` if that stays unknown. No
 /// check failed on this item, so that the version is as expected says nothing.
 pub(crate) fn find_out(write: Intent, stored: Option<&Item>) -> Option<bool> {
-    match judge(Intent { is_conditional: false, ..write }, stored, false) {
+    match judge(write, stored, false) {
         Verdict::Applied => Some(true),
         Verdict::Conflict | Verdict::AlreadyExists => Some(false),
         _ => None,
