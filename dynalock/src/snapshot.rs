@@ -1,6 +1,7 @@
 //! An object as it stands at one moment, taken apart for writing: key, version, other attributes.
 
 use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -86,4 +87,10 @@ impl Snapshot {
             max: self.max_version,
         })
     }
+}
+
+/// The time in microseconds since 1970, as versions that start with the clock count it.
+pub(crate) fn microseconds(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
 }

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{self, timeout::TimeoutConfig};
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Result, SdkFailure};
 use crate::item::Item;
 use crate::retry::Budget;
+use crate::snapshot::microseconds;
 
 /// A table, and the client to reach it with.
 #[derive(Clone)]
@@ -23,9 +24,6 @@ pub(crate) struct Target {
     /// Set once a policy was seen to forbid that a failed check returns the item.
     item_is_denied: Arc<AtomicBool>,
 }
-
-/// A call of the SDK. Its future takes kilobytes, and moving it from hand to hand would cost more than a box.
-pub(crate) type Call<F> = Pin<Box<F>>;
 
 /// Why a call of the SDK did not succeed.
 pub(crate) enum Reason {
@@ -51,13 +49,14 @@ impl Target {
         self.item_is_denied.store(true, Ordering::Relaxed);
     }
 
-    /// Lets one call of the SDK, which may send its request several times, run until `until`.
+    /// Lets one call of the SDK, which may send its request several times, run until `until`. The SDK's futures take
+    /// kilobytes; moving them from hand to hand would cost more than a box.
     pub(crate) async fn within<O, E>(
         &self,
         until: Instant,
         budget: &mut Budget,
         operation: &'static str,
-        call: Call<impl Future<Output = Result<O, SdkError<E>>>>,
+        call: Pin<Box<impl Future<Output = Result<O, SdkError<E>>>>>,
     ) -> Result<O, Reason>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -139,8 +138,7 @@ impl Target {
     /// Microseconds since 1970, by the client's clock.
     pub(crate) fn now(&self) -> u64 {
         let now = self.client.config().time_source().map_or_else(SystemTime::now, |clock| clock.now());
-        let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+        microseconds(now)
     }
 }
 

@@ -1,13 +1,13 @@
 //! The trait that the derive implements.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 use crate::schema::{Schema, VersionNumber};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, microseconds};
 use crate::write::ConditionalWrite;
 
 /// A struct with a partition key and a version. Implemented by `#[derive(Versioned)]`, never by hand.
@@ -84,6 +84,5 @@ pub(crate) fn snapshot<T: Versioned>(object: &T) -> Result<Snapshot> {
 }
 
 fn system_time() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+    microseconds(SystemTime::now())
 }
