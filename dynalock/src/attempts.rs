@@ -204,13 +204,21 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
     }
 }
 
-/// A serialized request without its wish to be told the item. Nothing else in it reads like this member: names of a caller's
+/// A serialized request without its wish, or the wishes of its actions, to be told the item. Nothing else in it reads like this member: names of a caller's
 /// stand beside values that are objects, or begin with `#` or `:`, and quotes inside of strings are escaped.
 fn without_item(body: &[u8]) -> Option<Vec<u8>> {
     const WISH: &[u8] = br#""ReturnValuesOnConditionCheckFailure":"ALL_OLD""#;
     const NONE: &[u8] = br#""ReturnValuesOnConditionCheckFailure":"NONE""#;
-    let start = body.windows(WISH.len()).position(|window| window == WISH)?;
-    Some([&body[..start], NONE, &body[start + WISH.len()..]].concat())
+    let wishes = body.windows(WISH.len()).enumerate().filter(|(_, window)| *window == WISH);
+    let mut shorter = Vec::with_capacity(body.len());
+    let mut rest = 0;
+    for (start, _) in wishes {
+        shorter.extend_from_slice(&body[rest..start]);
+        shorter.extend_from_slice(NONE);
+        rest = start + WISH.len();
+    }
+    shorter.extend_from_slice(&body[rest..]);
+    (rest > 0).then_some(shorter)
 }
 
 /// Whether no connection came about: refused by the host, or what hyper's client calls a failure to connect, such as a name

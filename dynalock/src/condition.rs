@@ -60,8 +60,16 @@ impl Condition {
         self
     }
 
+    /// Adds `more` to what a write demands already.
+    pub(crate) fn join(earlier: &mut Option<Self>, more: Self) {
+        *earlier = Some(match earlier.take() {
+            Some(earlier) => earlier.and(more),
+            None => more,
+        });
+    }
+
     /// Both conditions must hold. They may share placeholders that stand for the same.
-    pub(crate) fn and(mut self, other: Self) -> Self {
+    fn and(mut self, other: Self) -> Self {
         self.parts.extend(other.parts);
         for (placeholder, name) in other.placeholders.names {
             self.add_name(placeholder, &name);
@@ -200,6 +208,14 @@ impl Expect {
     pub(crate) fn version(version: u64) -> Self {
         match version {
             0 => Self::Unversioned,
+            version => Self::Version(version),
+        }
+    }
+
+    /// What a write expects that builds on an item which was read at this version.
+    pub(crate) fn read(version: StoredVersion) -> Self {
+        match version.number() {
+            0 => Self::AsRead(version),
             version => Self::Version(version),
         }
     }

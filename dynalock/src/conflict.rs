@@ -1,10 +1,12 @@
 //! What a failed check found: the version that was expected, and the item that stands there instead.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
+use crate::condition::Expect;
 use crate::error::{Error, Result};
 use crate::item::{self, Item, StoredVersion};
 use crate::schema::Schema;
@@ -13,17 +15,54 @@ use crate::schema::Schema;
 ///
 /// `Display` and `Debug` show the table and the versions, never what the item holds.
 pub struct Conflict {
-    pub(crate) table: Box<str>,
-    pub(crate) schema: &'static Schema,
-    pub(crate) expected: u64,
-    pub(crate) item: Option<Item>,
+    table: Box<str>,
+    key: Item,
+    schema: &'static Schema,
+    expected: u64,
+    item: Option<Item>,
+    action: Option<usize>,
+    reasons: Vec<String>,
+    others: Vec<Error>,
 }
 
 impl Conflict {
+    /// A refused write of the item under `key`, where `item` stands.
+    pub(crate) fn new(
+        table: &str,
+        schema: &'static Schema,
+        expect: Expect,
+        key: Item,
+        item: Option<Item>,
+    ) -> Self {
+        let (table, expected) = (table.into(), expect.number());
+        Self { table, key, schema, expected, item, action: None, reasons: Vec::new(), others: Vec::new() }
+    }
+
+    /// Makes this the refusal of one action of a transaction.
+    pub(crate) fn of_action(self, action: usize) -> Self {
+        Self { action: Some(action), ..self }
+    }
+
+    /// Adds why each action of the transaction was refused or not, and the other refusals.
+    pub(crate) fn among(&mut self, reasons: Vec<String>, others: Vec<Error>) {
+        (self.reasons, self.others) = (reasons, others);
+    }
+
+    /// The stored item, for whoever goes on with it.
+    pub(crate) fn take_item(&mut self) -> Option<Item> {
+        self.item.take()
+    }
+
     /// The table that was written to.
     #[must_use]
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    /// The key of the item.
+    #[must_use]
+    pub fn key(&self) -> &HashMap<String, AttributeValue> {
+        &self.key
     }
 
     /// The version that the write expected; 0 if it expected an item without a version, or no item.
@@ -55,14 +94,38 @@ impl Conflict {
 
     /// The stored item as the SDK gave it, every attribute included; `None` if the store did not tell it.
     #[must_use]
-    pub fn item(&self) -> Option<&std::collections::HashMap<String, AttributeValue>> {
+    pub fn item(&self) -> Option<&HashMap<String, AttributeValue>> {
         self.item.as_ref()
+    }
+
+    /// Which action of a [`Transaction`](crate::Transaction) was refused, counted from 0; `None` for a write of its own.
+    #[must_use]
+    pub fn action(&self) -> Option<usize> {
+        self.action
+    }
+
+    /// DynamoDB's reason for each action of the transaction, such as `None`, `ConditionalCheckFailed` or
+    /// `TransactionConflict`; empty for a write of its own.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+
+    /// What else stood in the way of the transaction: a [`Conflict`](Error::Conflict),
+    /// [`AlreadyExists`](Error::AlreadyExists) or [`ConditionFailed`](Error::ConditionFailed) for each other action that was
+    /// refused, in their order.
+    #[must_use]
+    pub fn others(&self) -> &[Error] {
+        &self.others
     }
 }
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { table, expected, .. } = self;
+        if let Some(action) = self.action {
+            write!(f, "action {action} of the transaction, counted from 0: ")?;
+        }
         match (expected, self.actual()) {
             (0, Some(actual)) if actual > 0 => {
                 write!(

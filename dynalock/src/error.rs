@@ -125,6 +125,17 @@ impl Error {
         Self::InvalidRequest { table: "".into(), problem: problem.into() }
     }
 
+    /// Makes this refusal stand for a whole transaction: with the reason for each of its actions, and the other refusals.
+    #[must_use]
+    pub(crate) fn among(mut self, reasons: Vec<String>, others: Vec<Self>) -> Self {
+        if let Self::Conflict(conflict) | Self::AlreadyExists(conflict) | Self::ConditionFailed(conflict) =
+            &mut self
+        {
+            conflict.among(reasons, others);
+        }
+        self
+    }
+
     /// Names the table in an error that was made before it was known.
     #[must_use]
     pub(crate) fn in_table(mut self, name: &str) -> Self {

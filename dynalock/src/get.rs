@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::IntoFuture;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 
 use crate::error::{Error, Result, SdkFailure};
 use crate::item::Item;
-use crate::key::IntoKey;
+use crate::key::{IntoKey, KeyId};
 use crate::retry::{Budget, Retry};
 use crate::table::{BoxFuture, Table};
 use crate::versioned::{Versioned, schema};
@@ -50,21 +50,6 @@ impl<T: Versioned> Table<T> {
     pub(crate) fn key(&self, key: impl IntoKey<T::Key>) -> Result<Item> {
         key.into_key().and_then(|key| key.into_item(schema::<T>())).map_err(self.named())
     }
-}
-
-/// A key attribute that can be hashed: what kind it is, and its bytes.
-type KeyBytes = (u8, Vec<u8>);
-
-fn key_bytes<T: Versioned>(item: &Item) -> Vec<KeyBytes> {
-    let values = schema::<T>().key_attributes().filter_map(|key| item.get(key.name));
-    values
-        .map(|value| match value {
-            AttributeValue::S(text) => (b'S', text.clone().into_bytes()),
-            AttributeValue::N(digits) => (b'N', digits.clone().into_bytes()),
-            AttributeValue::B(bytes) => (b'B', bytes.clone().into_inner()),
-            _ => (b'?', Vec::new()),
-        })
-        .collect()
 }
 
 /// A read that waits to be sent; see [`Table::get`].
@@ -141,10 +126,10 @@ impl<T: Versioned> GetMany<T> {
     async fn read(mut self) -> Result<Vec<Option<T>>> {
         let keys = std::mem::replace(&mut self.keys, Ok(Vec::new()))?;
         let mut budget = self.retry.start();
-        let mut places: HashMap<Vec<KeyBytes>, Vec<usize>> = HashMap::with_capacity(keys.len());
+        let mut places: HashMap<KeyId, Vec<usize>> = HashMap::with_capacity(keys.len());
         let mut wanted = Vec::with_capacity(keys.len());
         for (place, key) in keys.into_iter().enumerate() {
-            let places = places.entry(key_bytes::<T>(&key)).or_default();
+            let places = places.entry(KeyId::of(schema::<T>(), &key)).or_default();
             if places.is_empty() {
                 wanted.push(key);
             }
@@ -159,7 +144,7 @@ impl<T: Versioned> GetMany<T> {
                 budget.renew();
             }
             for item in items {
-                for &place in places.get(&key_bytes::<T>(&item)).into_iter().flatten() {
+                for &place in places.get(&KeyId::of(schema::<T>(), &item)).into_iter().flatten() {
                     found[place] = Some(self.table.parse(item.clone())?);
                 }
             }

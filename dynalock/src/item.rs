@@ -84,12 +84,17 @@ pub(crate) fn value<T: Serialize + ?Sized>(value: &T) -> Option<AttributeValue> 
 
 /// Refuses attributes that no item can hold: at least as large as they are counted here, they are over 400 KB.
 pub(crate) fn check_size<'a>(attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>) -> Result<()> {
-    let bytes: usize = attributes.map(|(name, value)| name.len() + least_size(value)).sum();
+    let bytes = least_bytes(attributes);
     if bytes > MAX_ITEM_BYTES {
         let problem = format!("the item takes {bytes} bytes or more, but an item may take 409600 (400 KB)");
         return Err(Error::request(problem));
     }
     Ok(())
+}
+
+/// How many bytes these attributes take at least.
+pub(crate) fn least_bytes<'a>(attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>) -> usize {
+    attributes.map(|(name, value)| name.len() + least_size(value)).sum()
 }
 
 /// A lower bound: how many bytes a number takes depends on its digits, but at least one.

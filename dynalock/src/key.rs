@@ -99,6 +99,24 @@ impl KeyValue {
     }
 }
 
+/// A key as something to compare and to hash.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct KeyId(Vec<(u8, Vec<u8>)>);
+
+impl KeyId {
+    /// The key of `item`.
+    pub(crate) fn of(schema: &Schema, item: &Item) -> Self {
+        let values = schema.key_attributes().filter_map(|key| item.get(key.name));
+        let bytes = |value: &AttributeValue| match value {
+            AttributeValue::S(text) => (b'S', text.clone().into_bytes()),
+            AttributeValue::N(digits) => (b'N', digits.clone().into_bytes()),
+            AttributeValue::B(bytes) => (b'B', bytes.clone().into_inner()),
+            _ => (b'?', Vec::new()),
+        };
+        Self(values.map(bytes).collect())
+    }
+}
+
 /// Refuses what DynamoDB would refuse as a key.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys>

@@ -177,6 +177,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempts;
+mod commit;
 mod condition;
 mod conflict;
 mod create_table;
@@ -200,6 +201,9 @@ mod snapshot;
 mod stamp;
 mod table;
 mod target;
+mod transact;
+mod transaction;
+mod tx;
 mod update;
 mod verdict;
 mod versioned;
@@ -218,6 +222,10 @@ pub use table::Table;
 pub use get::{Get, GetMany};
 pub use save::{Delete, Deleted, Write};
 pub use update::{TryUpdate, Update, UpdateOrCreate};
+
+pub use transact::{Transact, transact};
+pub use transaction::Transaction;
+pub use tx::Tx;
 
 pub use condition::Condition;
 pub use retry::Retry;

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::retry::Retry;
 use crate::send::Applied;
 use crate::table::Table;
-use crate::write::ConditionalWrite;
+use crate::versioned::{Versioned, snapshot};
+use crate::write::{ConditionalWrite, Kind};
 
 /// The table that a write goes to, and what the caller added.
 pub(crate) struct Options<T> {
@@ -19,6 +20,17 @@ pub(crate) struct Options<T> {
 impl<T> Options<T> {
     pub(crate) fn of(table: &Table<T>) -> Self {
         Self { table: table.clone(), condition: None, retry: table.retry() }
+    }
+
+    /// The write that does `kind` with `object`.
+    pub(crate) fn write(&self, kind: Kind, object: &T) -> Result<ConditionalWrite>
+    where
+        T: Versioned,
+    {
+        let now = || self.table.target().now();
+        snapshot(object)
+            .and_then(|object| ConditionalWrite::of(kind, object, self.condition.as_ref(), now))
+            .map_err(self.table.named())
     }
 
     /// Sends a write that the caller's object made.
@@ -42,11 +54,7 @@ macro_rules! option_methods {
     (condition, $($options:ident).+) => {
         /// Writes only if this holds as well. May be given more than once: all must hold.
         pub fn condition(mut self, condition: $crate::Condition) -> Self {
-            let options = &mut self.$($options).+;
-            options.condition = match options.condition.take() {
-                Some(earlier) => Some(earlier.and(condition)),
-                None => Some(condition),
-            };
+            $crate::Condition::join(&mut self.$($options).+.condition, condition);
             self
         }
     };

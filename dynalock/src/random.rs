@@ -1,4 +1,4 @@
-//! Where randomness comes from: the operating system for stamps, a fast generator for delays.
+//! Where randomness comes from: the operating system for stamps and tokens, a fast generator for delays.
 
 use std::cell::RefCell;
 
@@ -20,8 +20,12 @@ pub(crate) fn unique_bits() -> Result<u64> {
     if let Some(bits) = SEEDED.with_borrow_mut(|seeded| seeded.as_mut().map(|rng| rng.u64(..))) {
         return Ok(bits);
     }
-    getrandom::u64()
-        .map_err(|_| Error::request("the operating system gave no random bytes for a write stamp"))
+    getrandom::u64().map_err(|_| Error::request("the operating system gave no random bytes"))
+}
+
+/// A token that no other transaction has, of the 36 characters that DynamoDB allows.
+pub(crate) fn token() -> Result<String> {
+    Ok(format!("{:016x}{:016x}", unique_bits()?, unique_bits()?))
 }
 
 /// A fraction from 0 to 1, to spread delays.

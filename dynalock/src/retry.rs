@@ -81,6 +81,11 @@ impl Retry {
         self
     }
 
+    /// The same with no later deadline than this.
+    pub(crate) fn within(self, longest: Duration) -> Self {
+        self.deadline(self.deadline.min(longest))
+    }
+
     /// The timeout for one answer.
     pub(crate) fn answer_within(&self) -> Duration {
         self.attempt_timeout.min(self.deadline).min(A_CENTURY)

@@ -3,15 +3,13 @@
 use std::fmt;
 use std::future::IntoFuture;
 
-use crate::condition::Condition;
 use crate::error::Result;
 use crate::options::{Options, option_methods};
 use crate::schema::VersionNumber;
 use crate::send::Applied;
-use crate::snapshot::Snapshot;
 use crate::table::{BoxFuture, Table};
-use crate::versioned::{Versioned, snapshot};
-use crate::write::{ConditionalWrite, Now};
+use crate::versioned::Versioned;
+use crate::write::Kind;
 
 impl<T: Versioned> Table<T> {
     /// Stores a new item, if none has its key. On `Ok` the object has its first version; the version it had before does
@@ -92,26 +90,6 @@ impl<T: Versioned> Table<T> {
     }
 }
 
-/// What a write does.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Create,
-    Save,
-    Replace,
-    Touch,
-}
-
-impl Kind {
-    fn build(self, object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<ConditionalWrite> {
-        match self {
-            Self::Create => ConditionalWrite::create(object, extra, now),
-            Self::Save => ConditionalWrite::save(object, extra, now),
-            Self::Replace => ConditionalWrite::replace(object, extra, now),
-            Self::Touch => ConditionalWrite::touch(object, extra, now),
-        }
-    }
-}
-
 /// A create, save, replace or touch that waits to be sent; see [`Table::save`].
 #[must_use = "nothing is written until the call is awaited"]
 pub struct Write<'a, T> {
@@ -142,10 +120,7 @@ impl<'a, T: Versioned> IntoFuture for Write<'a, T> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { kind, item, options } = self;
         Box::pin(async move {
-            let target = options.table.target();
-            let write = snapshot(item)
-                .and_then(|object| kind.build(object, options.condition.as_ref(), || target.now()))
-                .map_err(options.table.named())?;
+            let write = options.write(kind, item)?;
             let version = write.next_version();
             options.send(write).await?;
             raise(item, version);
@@ -188,10 +163,7 @@ impl<'a, T: Versioned> IntoFuture for Delete<'a, T> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { item, options } = self;
         Box::pin(async move {
-            let write = snapshot(item)
-                .and_then(|object| ConditionalWrite::delete(object, options.condition.as_ref()))
-                .map_err(options.table.named())?;
-            match options.send(write).await? {
+            match options.send(options.write(Kind::Delete, item)?).await? {
                 Applied::Now => Ok(Deleted::Now),
                 Applied::AlreadyGone => Ok(Deleted::AlreadyGone),
             }

@@ -1,10 +1,11 @@
-//! One conditional write, sent until its outcome is known.
+//! One logical write, sent until its outcome is known.
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::CancellationReason;
 
 use crate::attempts::{Attempts, Watch};
 use crate::conflict::Conflict;
@@ -23,20 +24,61 @@ pub(crate) enum Applied {
     AlreadyGone,
 }
 
+/// What a failed check means for a logical write.
+pub(crate) enum Judged {
+    Applied(Applied),
+    /// Not applied, and never will be; or unknown.
+    Ended(Error),
+    /// Nothing stands in its way now.
+    Again(Error),
+}
+
+/// What is applied once or not at all, however often it is sent: the write of one item, or a transaction.
+pub(crate) trait LogicalWrite: Send + Sync {
+    /// The DynamoDB operation that carries it.
+    fn operation(&self) -> &'static str;
+
+    /// Sends it; from the second time on, what was sent the first time.
+    fn send(
+        &mut self,
+        target: &Target,
+        budget: &mut Budget,
+        attempts: &Arc<Attempts>,
+    ) -> impl Future<Output = Result<(), Reason>> + Send;
+
+    /// What a failed check means; `reasons` has one for each action. `clean` is false if an earlier attempt may have been
+    /// applied.
+    fn judged(
+        &self,
+        target: &Target,
+        reasons: Vec<CancellationReason>,
+        clean: bool,
+        budget: &mut Budget,
+    ) -> impl Future<Output = Judged> + Send;
+
+    /// The error where it may have been applied, and is not sent again because of `cause`.
+    fn unknown(&self, target: &Target, cause: Error) -> Error;
+}
+
 impl Target {
+    /// Sends one write until it is known what became of it, or `budget` ends.
+    pub(crate) async fn write(&self, write: ConditionalWrite, budget: &mut Budget) -> Result<Applied> {
+        let single = Single { intent: write.intent(), key: write.key(), write: Some(write) };
+        self.settle(single, budget).await
+    }
+
     /// Sends `write` until it is known what became of it, or `budget` ends. Every re-send is the identical request, with
-    /// the same version and the same stamp, so it cannot be applied twice.
+    /// the same versions and the same stamps, so it cannot be applied twice.
     ///
     /// An attempt whose answer was lost may have been applied. From then on a failed check no longer tells whether this
     /// write or another one raised the version. The stamps in the stored item do, unless they were overwritten since; then
     /// the outcome is unknown.
-    pub(crate) async fn write(&self, write: ConditionalWrite, budget: &mut Budget) -> Result<Applied> {
-        let (intent, key) = (write.intent(), write.key());
+    pub(crate) async fn settle(&self, mut write: impl LogicalWrite, budget: &mut Budget) -> Result<Applied> {
         let attempts = Arc::new(Attempts::default());
-        let (mut write, mut without_item) = (Some(write), false);
+        let mut without_item = false;
         loop {
             let was_clean = !attempts.are_unclear();
-            let answer = self.send(intent.operation, write.take(), budget, &attempts).await;
+            let answer = write.send(self, budget, &attempts).await;
             if without_item && matches!(answer, Ok(()) | Err(Reason::CheckFailed(_))) {
                 self.item_is_denied();
             }
@@ -47,16 +89,17 @@ impl Target {
                 Err(reason) => reason,
             };
             let clean = !attempts.are_unclear();
+            let given_up = |error| if clean { error } else { write.unknown(self, error) };
             // After the first lost answer, waiting would let other writers hide what this write left behind.
             let mut at_once = was_clean && !clean;
             let error = match reason {
-                Reason::CheckFailed(told) => match self.judged(intent, &key, told, clean, budget).await? {
-                    Some(applied) => return Ok(applied),
-                    None => self.conflict(intent, None, Error::AlreadyExists),
+                Reason::CheckFailed(reasons) => match write.judged(self, reasons, clean, budget).await {
+                    Judged::Applied(applied) => return Ok(applied),
+                    Judged::Ended(error) => return Err(error),
+                    Judged::Again(error) => error,
                 },
                 Reason::OutOfTime(failure) => {
-                    let error = budget.out_of_time(Error::Sdk(failure.into()));
-                    return Err(self.given_up(intent, &key, clean, error));
+                    return Err(given_up(budget.out_of_time(Error::Sdk(failure.into()))));
                 }
                 Reason::Other(failure) => {
                     let passing = failure.is_retryable() || attempts.last_is_unclear();
@@ -67,41 +110,82 @@ impl Target {
                     at_once |= denied;
                     let error = Error::Sdk(failure.into());
                     if !(denied || passing && attempts.can_be_repeated()) {
-                        return Err(self.given_up(intent, &key, clean, error));
+                        return Err(given_up(error));
                     }
                     error
                 }
             };
             let again = if at_once { budget.take_after(error) } else { budget.wait_after(error).await };
-            again.map_err(|error| self.given_up(intent, &key, clean, error))?;
-            tracing::debug!(table = %self.table, operation = intent.operation.name(), clean, "sending again");
+            again.map_err(given_up)?;
+            tracing::debug!(table = %self.table, operation = write.operation(), clean, "sending again");
         }
     }
 
-    /// Sends `write`, or where that is `None`, what was sent before.
-    async fn send(
+    /// What the store holds where it refused a write: the item that it told, or what a strongly consistent read finds.
+    pub(crate) async fn standing(
         &self,
-        operation: Operation,
-        write: Option<ConditionalWrite>,
+        told: Option<Item>,
+        key: &Item,
+        budget: &mut Budget,
+    ) -> Result<Option<Item>> {
+        match told {
+            Some(item) => Ok(Some(item)),
+            None => self.read(key, true, budget).await,
+        }
+    }
+}
+
+/// The write of one item.
+struct Single {
+    intent: Intent,
+    key: Item,
+    /// Until it is sent.
+    write: Option<ConditionalWrite>,
+}
+
+impl Single {
+    fn conflict(&self, target: &Target, item: Option<Item>, error: fn(Box<Conflict>) -> Error) -> Error {
+        let Intent { schema, expect, .. } = self.intent;
+        error(Box::new(Conflict::new(&target.table, schema, expect, self.key.clone(), item)))
+    }
+
+    fn lost(&self, target: &Target, cause: Option<Error>) -> Error {
+        Error::OutcomeUnknown(Box::new(Unknown {
+            table: target.table.clone(),
+            key: self.key.clone(),
+            write: self.intent,
+            cause,
+        }))
+    }
+}
+
+impl LogicalWrite for Single {
+    fn operation(&self) -> &'static str {
+        self.intent.operation.name()
+    }
+
+    async fn send(
+        &mut self,
+        target: &Target,
         budget: &mut Budget,
         attempts: &Arc<Attempts>,
     ) -> Result<(), Reason> {
-        let (client, table) = (&self.client, self.table.to_string());
+        let (client, table) = (&target.client, target.table.to_string());
         macro_rules! send {
             ($method:ident, $first:ident, $error:ty) => {{
-                let request = match write {
-                    Some(write) if self.asks_for_item() => write.$first(client, table),
+                let request = match self.write.take() {
+                    Some(write) if target.asks_for_item() => write.$first(client, table),
                     Some(write) => {
                         write.$first(client, table).set_return_values_on_condition_check_failure(None)
                     }
                     None => client.$method().table_name(table),
                 };
-                let config = self.config(budget).interceptor(Watch::<$error>::new(attempts));
+                let config = target.config(budget).interceptor(Watch::<$error>::new(attempts));
                 let call = Box::pin(request.customize().config_override(config).send());
-                self.within(budget.deadline(), budget, operation.name(), call).await.map(drop)
+                target.within(budget.deadline(), budget, self.operation(), call).await.map(drop)
             }};
         }
-        match operation {
+        match self.intent.operation {
             Operation::PutItem => send!(put_item, into_put_item, PutItemError),
             Operation::UpdateItem => send!(update_item, into_update_item, UpdateItemError),
             Operation::DeleteItem => send!(delete_item, into_delete_item, DeleteItemError),
@@ -110,47 +194,32 @@ impl Target {
         }
     }
 
-    /// What a failed check means; `None` if the write is to be sent again. `told` is the item that the store told with its
-    /// refusal. If it told none, there may still be one, so a strongly consistent read tells.
     async fn judged(
         &self,
-        write: Intent,
-        key: &Item,
-        told: Option<Item>,
+        target: &Target,
+        mut reasons: Vec<CancellationReason>,
         clean: bool,
         budget: &mut Budget,
-    ) -> Result<Option<Applied>> {
-        let stored = match told {
-            Some(item) => Some(item),
-            None => match self.read(key, true, budget).await {
-                Ok(item) => item,
-                Err(_) if clean => return Err(self.conflict(write, None, Error::Conflict)),
-                Err(error) => return Err(self.unknown(write, key, Some(error))),
-            },
+    ) -> Judged {
+        let told = reasons.pop().and_then(|reason| reason.item);
+        let stored = match target.standing(told, &self.key, budget).await {
+            Ok(stored) => stored,
+            Err(_) if clean => return Judged::Ended(self.conflict(target, None, Error::Conflict)),
+            Err(error) => return Judged::Ended(self.lost(target, Some(error))),
         };
-        Err(match judge(write, stored.as_ref(), clean) {
-            Verdict::Again => return Ok(None),
-            Verdict::Applied => return Ok(Some(Applied::Now)),
-            Verdict::AlreadyGone => return Ok(Some(Applied::AlreadyGone)),
+        Judged::Ended(match judge(self.intent, stored.as_ref(), clean) {
+            Verdict::Again => return Judged::Again(self.conflict(target, None, Error::AlreadyExists)),
+            Verdict::Applied => return Judged::Applied(Applied::Now),
+            Verdict::AlreadyGone => return Judged::Applied(Applied::AlreadyGone),
             Verdict::NotFound => Error::NotFound,
-            Verdict::Conflict => self.conflict(write, stored, Error::Conflict),
-            Verdict::AlreadyExists => self.conflict(write, stored, Error::AlreadyExists),
-            Verdict::ConditionFailed => self.conflict(write, stored, Error::ConditionFailed),
-            Verdict::Unknown => self.unknown(write, key, None),
+            Verdict::Conflict => self.conflict(target, stored, Error::Conflict),
+            Verdict::AlreadyExists => self.conflict(target, stored, Error::AlreadyExists),
+            Verdict::ConditionFailed => self.conflict(target, stored, Error::ConditionFailed),
+            Verdict::Unknown => self.lost(target, None),
         })
     }
 
-    fn conflict(&self, write: Intent, item: Option<Item>, error: fn(Box<Conflict>) -> Error) -> Error {
-        let expected = write.expect.number();
-        error(Box::new(Conflict { table: self.table.clone(), schema: write.schema, expected, item }))
-    }
-
-    fn unknown(&self, write: Intent, key: &Item, cause: Option<Error>) -> Error {
-        Error::OutcomeUnknown(Box::new(Unknown { table: self.table.clone(), key: key.clone(), write, cause }))
-    }
-
-    /// The error of a write that is not sent again.
-    fn given_up(&self, write: Intent, key: &Item, clean: bool, error: Error) -> Error {
-        if clean { error } else { self.unknown(write, key, Some(error)) }
+    fn unknown(&self, target: &Target, cause: Error) -> Error {
+        self.lost(target, Some(cause))
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -35,7 +36,7 @@ impl Snapshot {
         let mut attributes = item::to_attributes(object)?;
         attributes.retain_mut(|(name, value)| {
             if schema.is_key(name) {
-                let value = std::mem::replace(value, aws_sdk_dynamodb::types::AttributeValue::Bool(true));
+                let value = std::mem::replace(value, AttributeValue::Bool(true));
                 key.insert(name.to_string(), value);
                 return false;
             }
@@ -61,6 +62,20 @@ impl Snapshot {
     /// The version of the object; 0 if it was never stored.
     pub(crate) fn version(&self) -> Result<u64> {
         self.version.ok_or_else(|| Error::item(self.schema.version, "a version must not be negative"))
+    }
+
+    /// The same object, at another version.
+    pub(crate) fn at_version(self, version: u64) -> Self {
+        Self { version: Some(version), ..self }
+    }
+
+    /// The object as an item at `version`.
+    pub(crate) fn into_item(self, version: u64) -> Item {
+        let mut item = self.key;
+        item.reserve(self.attributes.len() + 2);
+        item.extend(self.attributes.into_iter().map(|(name, value)| (name.into_owned(), value)));
+        item.insert(self.schema.version.to_owned(), AttributeValue::N(version.to_string()));
+        item
     }
 
     /// The version of a new item. `now` is in microseconds since 1970.

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{self, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::CancellationReason;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result, SdkFailure};
@@ -27,8 +28,9 @@ pub(crate) struct Target {
 
 /// Why a call of the SDK did not succeed.
 pub(crate) enum Reason {
-    /// The condition did not hold; the item that it failed on, if the store told it.
-    CheckFailed(Option<Item>),
+    /// A condition did not hold. One reason for each action of the request, with the item that it failed on, if the store
+    /// told it.
+    CheckFailed(Vec<CancellationReason>),
     /// The time of the whole call was up.
     OutOfTime(SdkFailure),
     Other(SdkFailure),
@@ -37,6 +39,14 @@ pub(crate) enum Reason {
 impl Target {
     pub(crate) fn new(client: Client, table: String) -> Self {
         Self { client, table: table.into(), item_is_denied: Arc::default() }
+    }
+
+    /// All the tables of a transaction.
+    pub(crate) fn of_all<'a>(client: &Client, tables: impl Iterator<Item = &'a Self>) -> Self {
+        let mut names: Vec<&str> = tables.map(|target| &*target.table).collect();
+        names.sort_unstable();
+        names.dedup();
+        Self::new(client.clone(), names.join(", "))
     }
 
     /// Whether a failed check is asked to return the item.
@@ -106,7 +116,20 @@ impl Target {
         Reason::Other(match error {
             SdkError::ServiceError(context) => match context.into_err().into() {
                 aws_sdk_dynamodb::Error::ConditionalCheckFailedException(failed) => {
-                    return Reason::CheckFailed(failed.item);
+                    let reason = CancellationReason::builder().code(CHECK_FAILED).set_item(failed.item);
+                    return Reason::CheckFailed(vec![reason.build()]);
+                }
+                aws_sdk_dynamodb::Error::TransactionCanceledException(mut cancelled) => {
+                    let reasons = cancelled.cancellation_reasons.take().unwrap_or_default();
+                    let mut codes = reasons.iter().filter_map(CancellationReason::code);
+                    // A failed check wins: it fails again, whatever else may pass.
+                    if codes.clone().any(|code| code == CHECK_FAILED) {
+                        return Reason::CheckFailed(reasons);
+                    }
+                    let passing = !reasons.is_empty() && codes.all(|code| code == "None" || may_pass(code));
+                    cancelled.cancellation_reasons = Some(reasons);
+                    let error = aws_sdk_dynamodb::Error::TransactionCanceledException(cancelled);
+                    SdkFailure::service(operation, table, error, passing)
                 }
                 error => SdkFailure::service(operation, table, error, passing),
             },
@@ -166,15 +189,25 @@ impl Reason {
     }
 }
 
-/// Whether a refusal with this code may go away without a change to the request.
+/// The code of a failed check among the reasons why a transaction was cancelled.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+pub(crate) const CHECK_FAILED: &str = "ConditionalCheckFailed";
+
+/// Whether a refusal with this code may go away without a change to the request. Those that end in `Exception` answer a
+/// request; `TransactionConflict` and its like are the reasons why a transaction was cancelled.
 fn may_pass(code: &str) -> bool {
     matches!(
         code,
-        "ProvisionedThroughputExceededException"
+        "ProvisionedThroughputExceeded"
+            | "ProvisionedThroughputExceededException"
             | "ReplicatedWriteConflictException"
             | "RequestLimitExceeded"
             | "Throttling"
+            | "ThrottlingError"
             | "ThrottlingException"
+            | "TransactionConflict"
             | "TransactionConflictException"
+            | "TransactionInProgressException"
     )
 }

@@ -13,7 +13,7 @@ use crate::options::{Options, option_methods};
 use crate::save::raise;
 use crate::table::{BoxFuture, Table};
 use crate::versioned::{Versioned, snapshot};
-use crate::write::ConditionalWrite;
+use crate::write::{ConditionalWrite, Kind};
 
 /// How often a conflict is answered at once with the item that came with it. After that the item is read again, and only
 /// after a delay: whoever sleeps on an item that is in demand wakes with an old one.
@@ -179,10 +179,10 @@ impl<T: Versioned, F> Call<T, F> {
                     return Ok(object);
                 }
                 Err(Error::Conflict(mut conflict) | Error::AlreadyExists(mut conflict))
-                    if immediate > 0 && conflict.item.is_some() && budget.take() =>
+                    if immediate > 0 && conflict.item().is_some() && budget.take() =>
                 {
                     immediate -= 1;
-                    conflict.item.take()
+                    conflict.take_item()
                 }
                 Err(error) => {
                     let absent = matches!(error, Error::NotFound) && init.is_some();
@@ -228,7 +228,7 @@ fn created<T: Versioned, E>(
             Some((name, _)) => {
                 Err(Error::item(name, "the fresh item has another key than the one asked for"))
             }
-            None => ConditionalWrite::create(object, None, || table.target().now()),
+            None => ConditionalWrite::of(Kind::Create, object, None, || table.target().now()),
         })
         .map_err(table.named())?;
     Ok((object, Some(write)))

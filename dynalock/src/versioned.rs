@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Result;
 use crate::schema::{Schema, VersionNumber};
 use crate::snapshot::{Snapshot, microseconds};
-use crate::write::ConditionalWrite;
+use crate::write::{ConditionalWrite, Kind};
 
 /// A struct with a partition key and a version. Implemented by `#[derive(Versioned)]`, never by hand.
 ///
@@ -37,32 +37,32 @@ pub trait Versioned: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// Stores this object if no item has its key. The version in the object is ignored.
     fn create_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::create(snapshot(self)?, None, system_time)
+        ConditionalWrite::of(Kind::Create, snapshot(self)?, None, system_time)
     }
 
     /// Sets every attribute of the struct if the version is still the same.
     fn save_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::save(snapshot(self)?, None, system_time)
+        ConditionalWrite::of(Kind::Save, snapshot(self)?, None, system_time)
     }
 
     /// As `save_write`, but drops attributes that the struct doesn't know.
     fn replace_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::replace(snapshot(self)?, None, system_time)
+        ConditionalWrite::of(Kind::Replace, snapshot(self)?, None, system_time)
     }
 
     /// Raises the version, and changes nothing else, if it is still the same.
     fn touch_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::touch(snapshot(self)?, None, system_time)
+        ConditionalWrite::of(Kind::Touch, snapshot(self)?, None, system_time)
     }
 
     /// Deletes the item if the version is still the same.
     fn delete_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::delete(snapshot(self)?, None)
+        ConditionalWrite::of(Kind::Delete, snapshot(self)?, None, system_time)
     }
 
     /// Changes nothing, but fails the transaction it is part of unless the version is still the same.
     fn check_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::check(snapshot(self)?, None)
+        ConditionalWrite::of(Kind::Check, snapshot(self)?, None, system_time)
     }
 }
 

@@ -101,43 +101,92 @@ macro_rules! conditional {
     }};
 }
 
-impl ConditionalWrite {
+/// What a call does to an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
     /// Stores a new item.
-    pub(crate) fn create(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
-        let version = object.first_version(now)?;
-        Self::put(object, Expect::Absent, version, extra)
+    Create,
+    /// Sets every attribute that the struct knows, and removes those that serde left out.
+    Save,
+    /// Stores the object, and drops attributes that its struct doesn't know.
+    Replace,
+    /// Raises the version and changes nothing else.
+    Touch,
+    /// Removes the item.
+    Delete,
+    /// Changes nothing, but lets a transaction fail if the item is no longer as it was read.
+    Check,
+}
+
+impl ConditionalWrite {
+    /// Does `kind` to the item of `object`, if the stored version is the object's.
+    pub(crate) fn of(kind: Kind, object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
+        let expect = match kind {
+            Kind::Create => Expect::Absent,
+            _ => Expect::version(object.version()?),
+        };
+        Self::expecting(expect, kind, object, extra, now)
     }
 
-    /// Stores the object, and drops attributes that its struct doesn't know.
-    pub(crate) fn replace(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
-        let version = object.next_version(now)?;
-        let expect = Expect::version(object.version()?);
-        Self::put(object, expect, version, extra)
+    /// Does `kind` to the item of `object`, if what is stored is as expected.
+    pub(crate) fn expecting(
+        expect: Expect,
+        kind: Kind,
+        object: Snapshot,
+        extra: Option<&Condition>,
+        now: impl Now,
+    ) -> Result<Self> {
+        let schema = object.schema;
+        match kind {
+            Kind::Create => {
+                let version = object.first_version(now)?;
+                Self::put(object, expect, version, extra)
+            }
+            Kind::Replace => {
+                let version = object.next_version(now)?;
+                Self::put(object, expect, version, extra)
+            }
+            Kind::Save => {
+                let (version, key) = (object.next_version(now)?, object.key.clone());
+                Self::change(schema, key, Changes::all(object), expect, version, extra)
+            }
+            Kind::Touch => {
+                let version = object.next_version(now)?;
+                Self::change(schema, object.key, Changes::default(), expect, version, extra)
+            }
+            Kind::Delete => Self::delete(schema, object.key, expect, extra),
+            Kind::Check => Self::check(schema, object.key, expect, extra),
+        }
+    }
+
+    /// Removes the item under `key` if it is as expected.
+    pub(crate) fn delete(
+        schema: &'static Schema,
+        key: Item,
+        expect: Expect,
+        extra: Option<&Condition>,
+    ) -> Result<Self> {
+        Self::new(schema, Action::Delete { key }, expect, None, None, extra, Placeholders::default())
+    }
+
+    /// Changes nothing, but lets a transaction fail unless the item under `key` is as expected.
+    pub(crate) fn check(
+        schema: &'static Schema,
+        key: Item,
+        expect: Expect,
+        extra: Option<&Condition>,
+    ) -> Result<Self> {
+        Self::new(schema, Action::Check { key }, expect, None, None, extra, Placeholders::default())
     }
 
     fn put(object: Snapshot, expect: Expect, version: u64, extra: Option<&Condition>) -> Result<Self> {
-        let Snapshot { schema, key: mut item, attributes, .. } = object;
-        item.reserve(attributes.len() + 1);
-        item.extend(attributes.into_iter().map(|(name, value)| (name.into_owned(), value)));
-        item.insert(schema.version.to_owned(), AttributeValue::N(version.to_string()));
+        let schema = object.schema;
+        let mut item = object.into_item(version);
         let stamp = draw(schema, version)?;
         item.extend(stamp.map(|stamp| (stamp.slot(schema.step, schema.stamps).to_owned(), stamp.value())));
         item::check_size(item.iter().map(|(name, value)| (name.as_str(), value)))?;
         let action = Action::Put { item };
         Self::new(schema, action, expect, Some(version), stamp, extra, Placeholders::default())
-    }
-
-    /// Sets every attribute that the struct knows, and removes those that serde left out.
-    pub(crate) fn save(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
-        let (schema, key) = (object.schema, object.key.clone());
-        let (expect, version) = (Expect::version(object.version()?), object.next_version(now)?);
-        Self::change(schema, key, Changes::all(object), expect, version, extra)
-    }
-
-    /// Raises the version and changes nothing else.
-    pub(crate) fn touch(object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
-        let (expect, version) = (Expect::version(object.version()?), object.next_version(now)?);
-        Self::change(object.schema, object.key, Changes::default(), expect, version, extra)
     }
 
     /// Writes what differs between two states of an object that was read at version `read`; `None` if nothing does.
@@ -159,11 +208,7 @@ impl ConditionalWrite {
             return Ok(None);
         }
         let version = before.next_version(now)?;
-        let expect = match read.number() {
-            0 => Expect::AsRead(read),
-            version => Expect::Version(version),
-        };
-        Self::change(schema, before.key, changes, expect, version, extra).map(Some)
+        Self::change(schema, before.key, changes, Expect::read(read), version, extra).map(Some)
     }
 
     fn change(
@@ -181,20 +226,6 @@ impl ConditionalWrite {
         let expression = changes.render((schema.version, version), slot, &mut placeholders)?;
         let action = Action::Update { key, expression };
         Self::new(schema, action, expect, Some(version), stamp, extra, placeholders)
-    }
-
-    /// Removes the item.
-    pub(crate) fn delete(object: Snapshot, extra: Option<&Condition>) -> Result<Self> {
-        let expect = Expect::version(object.version()?);
-        let action = Action::Delete { key: object.key };
-        Self::new(object.schema, action, expect, None, None, extra, Placeholders::default())
-    }
-
-    /// Changes nothing, but lets a transaction fail if the item is no longer as it was read.
-    pub(crate) fn check(object: Snapshot, extra: Option<&Condition>) -> Result<Self> {
-        let expect = Expect::version(object.version()?);
-        let action = Action::Check { key: object.key };
-        Self::new(object.schema, action, expect, None, None, extra, Placeholders::default())
     }
 
     fn new(
@@ -265,6 +296,16 @@ impl ConditionalWrite {
                 attributes.filter_map(|attribute| of(attribute.name)).collect()
             }
         }
+    }
+
+    /// How many bytes it adds to a transaction at least.
+    pub(crate) fn least_bytes(&self) -> usize {
+        let item = match &self.action {
+            Action::Put { item } => item,
+            Action::Update { .. } => &self.placeholders.values,
+            Action::Delete { key } | Action::Check { key } => key,
+        };
+        item::least_bytes(item.values().map(|value| ("", value)))
     }
 
     /// This write as a `PutItem`. If it is none, the builder stays without table and item, and sending it fails.

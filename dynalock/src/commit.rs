@@ -1,0 +1,169 @@
+//! Several conditional writes as one `TransactWriteItems`, sent until its outcome is known.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
+
+use crate::attempts::{Attempts, Watch};
+use crate::conflict::Conflict;
+use crate::error::{Error, Result, SdkFailure, Unknown};
+use crate::item::Item;
+use crate::key::KeyId;
+use crate::random;
+use crate::retry::Budget;
+use crate::send::{Applied, Judged, LogicalWrite};
+use crate::target::{CHECK_FAILED, Reason, Target};
+use crate::verdict::{Verdict, judge};
+use crate::write::{ConditionalWrite, Intent, Operation};
+
+const TRANSACT: &str = "TransactWriteItems";
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+const MAX_ACTIONS: usize = 100;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// DynamoDB recognizes a transaction by its token for ten minutes; re-sends must come well before.
+pub(crate) const LONGEST: Duration = Duration::from_mins(5);
+
+/// Refuses a number of actions, or of reads, that DynamoDB would refuse.
+pub(crate) fn check_actions(actions: usize) -> Result<()> {
+    match actions {
+        0 => Err(Error::request("a transaction needs at least one action")),
+        1..=MAX_ACTIONS => Ok(()),
+        many => {
+            let problem = format!("a transaction of {many} items, but at most {MAX_ACTIONS} are allowed");
+            Err(Error::request(problem))
+        }
+    }
+}
+
+/// Applies all of `writes`, each to its table, or none of them.
+pub(crate) async fn commit(
+    client: &Client,
+    writes: Vec<(Target, ConditionalWrite)>,
+    budget: &mut Budget,
+) -> Result<()> {
+    let commit = Commit::of(writes)?;
+    let target = Target::of_all(client, commit.actions.iter().map(|action| &action.target));
+    target.settle(commit, budget).await.map(drop)
+}
+
+/// A transaction on its way. DynamoDB recognizes it by its token and applies it once, however often it comes, so a refusal
+/// is one also after lost answers.
+struct Commit {
+    actions: Vec<Action>,
+    token: String,
+    /// Until they are sent.
+    writes: Option<Vec<TransactWriteItem>>,
+}
+
+/// What is left of an action once it is sent.
+struct Action {
+    target: Target,
+    key: Item,
+    intent: Intent,
+}
+
+impl Commit {
+    fn of(writes: Vec<(Target, ConditionalWrite)>) -> Result<Self> {
+        check_actions(writes.len())?;
+        let bytes: usize = writes.iter().map(|(_, write)| write.least_bytes()).sum();
+        if bytes > MAX_BYTES {
+            let problem =
+                format!("the transaction takes {bytes} bytes or more, but may take {MAX_BYTES} (4 MB)");
+            return Err(Error::request(problem));
+        }
+        let mut actions: Vec<Action> = Vec::with_capacity(writes.len());
+        let mut items = Vec::with_capacity(writes.len());
+        let mut places = HashMap::with_capacity(writes.len());
+        for (place, (target, write)) in writes.into_iter().enumerate() {
+            let (key, intent) = (write.key(), write.intent());
+            let item = (target.table.clone(), KeyId::of(intent.schema, &key));
+            if let Some(other) = places.insert(item, place) {
+                let problem = format!("actions {other} and {place}, counted from 0, are for the same item");
+                return Err(Error::request(problem).in_table(&target.table));
+            }
+            items.push(write.into_transact_write_item(target.table.to_string()));
+            actions.push(Action { target, key, intent });
+        }
+        Ok(Self { actions, token: random::token()?, writes: Some(items) })
+    }
+}
+
+impl LogicalWrite for Commit {
+    fn operation(&self) -> &'static str {
+        TRANSACT
+    }
+
+    async fn send(
+        &mut self,
+        target: &Target,
+        budget: &mut Budget,
+        attempts: &Arc<Attempts>,
+    ) -> Result<(), Reason> {
+        let request = target.client.transact_write_items().client_request_token(&self.token);
+        let request = request.set_transact_items(Some(self.writes.take().unwrap_or_default()));
+        let watch = Watch::<TransactWriteItemsError>::new(attempts);
+        let config = target.config(budget).interceptor(watch);
+        let call = Box::pin(request.customize().config_override(config).send());
+        target.within(budget.deadline(), budget, TRANSACT, call).await.map(drop)
+    }
+
+    async fn judged(
+        &self,
+        target: &Target,
+        reasons: Vec<CancellationReason>,
+        _: bool,
+        budget: &mut Budget,
+    ) -> Judged {
+        let codes = reasons.iter().map(|reason| reason.code().unwrap_or_default().to_owned()).collect();
+        let mut refused = Vec::new();
+        for (place, (action, reason)) in self.actions.iter().zip(reasons).enumerate() {
+            if reason.code() != Some(CHECK_FAILED) {
+                continue;
+            }
+            // An action whose item cannot be read was refused all the same.
+            let stored = action.target.standing(reason.item, &action.key, budget).await.unwrap_or_default();
+            let error = match judge(action.intent, stored.as_ref(), true) {
+                // A store that does not know the token refused what it had applied.
+                Verdict::Applied => return Judged::Applied(Applied::Now),
+                Verdict::AlreadyExists | Verdict::Again => Error::AlreadyExists,
+                Verdict::ConditionFailed => Error::ConditionFailed,
+                _ => Error::Conflict,
+            };
+            let Action { target, key, intent } = action;
+            let conflict = Conflict::new(&target.table, intent.schema, intent.expect, key.clone(), stored);
+            let conflict = conflict.of_action(place);
+            refused.push(error(Box::new(conflict)));
+        }
+        // What a fresh read may cure comes first.
+        refused.sort_by_key(|error| !error.is_conflict());
+        let mut refused = refused.into_iter();
+        Judged::Ended(match refused.next() {
+            Some(first) => first.among(codes, refused.collect()),
+            None => {
+                let cause = "the reasons for the refusal name none of the actions".into();
+                Error::Sdk(SdkFailure::transport(TRANSACT, &target.table, cause, false).into())
+            }
+        })
+    }
+
+    fn unknown(&self, _: &Target, cause: Error) -> Error {
+        let written = self.actions.iter().find(|action| action.intent.next_version.is_some());
+        let deleted = || self.actions.iter().find(|action| action.intent.operation == Operation::DeleteItem);
+        match written.or_else(deleted) {
+            Some(Action { target, key, intent }) => Error::OutcomeUnknown(Box::new(Unknown {
+                table: target.table.clone(),
+                key: key.clone(),
+                write: *intent,
+                cause: Some(cause),
+            })),
+            // Checks alone change nothing, so nothing is in doubt.
+            None => cause,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Transactions: writes of several items that the caller holds, all or nothing.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::commit::{LONGEST, commit};
+use crate::condition::Condition;
+use crate::error::{Error, Result};
+use crate::retry::Retry;
+use crate::save::raise;
+use crate::snapshot::Snapshot;
+use crate::table::Table;
+use crate::target::Target;
+use crate::versioned::{Versioned, snapshot};
+use crate::write::{ConditionalWrite, Kind};
+
+/// Writes of several items, in one table or in many, of which all are applied or none.
+///
+/// Each action has the condition of the [`Table`] call of the same name: nobody may have written the item since it was read.
+/// [`commit`](Self::commit) sends them as one `TransactWriteItems`. For work that begins with reads, see
+/// [`transact`](crate::transact()).
+///
+/// ```no_run
+/// # use dynalock::{Table, Transaction, Versioned};
+/// # #[derive(serde::Serialize, serde::Deserialize, Versioned)]
+/// # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
+/// # async fn example(client: aws_sdk_dynamodb::Client, accounts: Table<Account>, mut from: Account, mut to: Account)
+/// # -> dynalock::Result<()> {
+/// from.balance -= 10;
+/// to.balance += 10;
+/// Transaction::new(&client).save(&accounts, &mut from).save(&accounts, &mut to).commit().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is written until the transaction is committed"]
+pub struct Transaction<'a> {
+    client: Client,
+    actions: Vec<Action<'a>>,
+    retry: Retry,
+    /// A condition came before the first action.
+    is_misplaced: bool,
+}
+
+/// One action, whose condition may yet grow.
+struct Action<'a> {
+    kind: Kind,
+    target: Target,
+    object: Result<Snapshot>,
+    condition: Option<Condition>,
+    /// Gives the caller's object the version that was written.
+    raise: Box<dyn FnOnce(Option<u64>) + Send + 'a>,
+}
+
+impl<'a> Transaction<'a> {
+    /// A transaction without actions.
+    pub fn new(client: &Client) -> Self {
+        Self { client: client.clone(), actions: Vec::new(), retry: Retry::default(), is_misplaced: false }
+    }
+
+    /// Stores a new item, if none has its key; see [`Table::create`].
+    pub fn create<T: Versioned>(self, table: &Table<T>, item: &'a mut T) -> Self {
+        self.write(Kind::Create, table, item)
+    }
+
+    /// Sets every attribute of the struct, if the stored version is still the one in the object; see [`Table::save`].
+    pub fn save<T: Versioned>(self, table: &Table<T>, item: &'a mut T) -> Self {
+        self.write(Kind::Save, table, item)
+    }
+
+    /// Stores the object in place of the item, if the stored version is still the one in the object; see
+    /// [`Table::replace`].
+    pub fn replace<T: Versioned>(self, table: &Table<T>, item: &'a mut T) -> Self {
+        self.write(Kind::Replace, table, item)
+    }
+
+    /// Raises the version and changes nothing else, if the stored version is still the one in the object; see
+    /// [`Table::touch`].
+    pub fn touch<T: Versioned>(self, table: &Table<T>, item: &'a mut T) -> Self {
+        self.write(Kind::Touch, table, item)
+    }
+
+    /// Deletes the item, if the stored version is still the one in the object. Other than for [`Table::delete`], an item
+    /// that is gone is a conflict.
+    pub fn delete<T: Versioned>(self, table: &Table<T>, item: &T) -> Self {
+        self.act(Kind::Delete, table, snapshot(item), |_| ())
+    }
+
+    /// Writes nothing, but refuses the transaction unless the stored version is still the one in the object.
+    pub fn check<T: Versioned>(self, table: &Table<T>, item: &T) -> Self {
+        self.act(Kind::Check, table, snapshot(item), |_| ())
+    }
+
+    fn write<T: Versioned>(self, kind: Kind, table: &Table<T>, item: &'a mut T) -> Self {
+        self.act(kind, table, snapshot(item), move |version| raise(item, version))
+    }
+
+    fn act<T>(
+        mut self,
+        kind: Kind,
+        table: &Table<T>,
+        object: Result<Snapshot>,
+        raise: impl FnOnce(Option<u64>) + Send + 'a,
+    ) -> Self {
+        let (target, raise) = (table.target().clone(), Box::new(raise));
+        self.actions.push(Action { kind, target, object, condition: None, raise });
+        self
+    }
+
+    /// Adds a condition to the action before it, which is then refused unless this holds as well. May be given more than
+    /// once for an action: all must hold.
+    pub fn condition(mut self, condition: Condition) -> Self {
+        match self.actions.last_mut() {
+            Some(action) => Condition::join(&mut action.condition, condition),
+            None => self.is_misplaced = true,
+        }
+        self
+    }
+
+    /// Retries the commit so. At most 5 minutes of the deadline count: DynamoDB recognizes a transaction that it got before
+    /// for no longer than 10.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Applies all actions or none. On `Ok` every object has its new version; on any error all are as they were.
+    ///
+    /// Lost replies, timeouts, throttling, failed connections and other transactions on the same items
+    /// (`TransactionConflict`) are retried with the identical request, under one
+    /// [client token](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html), so that
+    /// DynamoDB applies it once. It costs two write units for each unit of the items, checks included.
+    ///
+    /// # Errors
+    ///
+    /// - [`Conflict`](Error::Conflict), [`AlreadyExists`](Error::AlreadyExists): another writer was faster. Nothing was
+    ///   written. [`Conflict::action`](crate::Conflict::action) and [`key`](crate::Conflict::key) tell which item it was,
+    ///   [`others`](crate::Conflict::others) what else stood in the way. An item that is gone is a conflict without item.
+    /// - [`ConditionFailed`](Error::ConditionFailed): all versions are right, but a [`condition`](Self::condition) does not
+    ///   hold. Nothing was written.
+    /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and DynamoDB could not be asked again in time. It
+    ///   tells of one item, which stands for all of them.
+    /// - [`InvalidRequest`](Error::InvalidRequest): no action, more than 100, more than 4 MB, or two for the same item.
+    ///   Nothing was sent.
+    /// - [`VersionOverflow`](Error::VersionOverflow), [`InvalidItem`](Error::InvalidItem): nothing was sent.
+    /// - [`Sdk`](Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
+    pub async fn commit(self) -> Result<()> {
+        if self.is_misplaced {
+            return Err(Error::request("a condition was given before any action of the transaction"));
+        }
+        let (mut writes, mut raises) = (Vec::new(), Vec::new());
+        for Action { kind, target, object, condition, raise } in self.actions {
+            let write = object
+                .and_then(|object| ConditionalWrite::of(kind, object, condition.as_ref(), || target.now()))
+                .map_err(|error| error.in_table(&target.table))?;
+            raises.push((raise, write.next_version()));
+            writes.push((target, write));
+        }
+        commit(&self.client, writes, &mut self.retry.within(LONGEST).start()).await?;
+        for (raise, version) in raises {
+            raise(version);
+        }
+        Ok(())
+    }
+}
+
+/// Shows what is done to which tables, but no items.
+impl fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let actions: Vec<_> = self.actions.iter().map(|action| (action.kind, &action.target.table)).collect();
+        f.debug_struct("Transaction")
+            .field("actions", &actions)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
