@@ -4,3 +4,6 @@
 #[doc = include_str!("../docs/lost-reply.svg")]
 #[doc = include_str!("../docs/what-ok-means.md")]
 pub mod what_ok_means {}
+
+#[doc = include_str!("../docs/transactions.md")]
+pub mod transactions {}

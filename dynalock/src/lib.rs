@@ -54,7 +54,9 @@
 //! | an object | it gone | [`delete`](Table::delete) |
 //! | a key, or many | to read | [`get`](Table::get), [`get_many`](Table::get_many) |
 //! | an item from a query | a struct that can be saved | [`parse`](Table::parse) |
-//! | a transaction of your own | the condition of one write | [`save_write`](Versioned::save_write) and its like |
+//! | several objects | all of them written, or none | [`Transaction`] |
+//! | a change to several items | to read and write them as if alone; again on a conflict | [`transact`](transact()) |
+//! | a request of your own | the condition of one write | [`save_write`](Versioned::save_write) and its like |
 //!
 //! Calls with options are builders. Add options, then `.await`:
 //!
@@ -122,6 +124,31 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Several items
+//!
+//! [`transact`](transact()) reads, and writes all or nothing; what it read and did not write is checked as well.
+//!
+//! ```no_run
+//! # use dynalock::{Error, Table, Versioned};
+//! # #[derive(serde::Serialize, serde::Deserialize, Versioned)]
+//! # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
+//! # async fn example(client: aws_sdk_dynamodb::Client, accounts: &Table<Account>) -> dynalock::Result<()> {
+//! dynalock::transact(&client, move |tx| async move {
+//!     let mut alice = tx.get(accounts, "alice").await?.ok_or(Error::NotFound)?;
+//!     let mut bob = tx.get(accounts, "bob").await?.ok_or(Error::NotFound)?;
+//!     alice.balance -= 10;
+//!     bob.balance += 10;
+//!     tx.save(accounts, alice)?;
+//!     tx.save(accounts, bob)
+//! })
+//! .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Transaction`] writes objects that you hold already. What is isolated from what, what it costs, and patterns:
+//! [`guide::transactions`].
 //!
 //! # What the answers mean
 //!
