@@ -1,7 +1,9 @@
 //! Every call that writes, in one form, so that one test can put all of them through one fault.
 
 use dynalock::{Deleted, Error, Result, Retry, Table};
+use dynalock_tests::faults::Fault;
 
+use crate::runtimes::retry;
 use crate::world::{Account, Holder, Stamps, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +111,13 @@ impl Call {
     }
 
     pub(crate) async fn run(self, world: &World) -> Ended {
-        self.run_with(world, Retry::default()).await
+        self.run_with(world, retry(&[])).await
+    }
+
+    /// Runs the call into `faults`, one for each of its requests that write.
+    pub(crate) async fn run_into(self, world: &World, faults: &[Fault]) -> Ended {
+        world.faults.script(self.operation(), faults.iter().cloned());
+        self.run_with(world, retry(faults)).await
     }
 
     pub(crate) async fn run_with(self, world: &World, retry: Retry) -> Ended {

@@ -21,8 +21,7 @@ impl From<Error> for Refused {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_refusal_is_returned_and_nothing_is_sent() {
+pub(crate) async fn a_refusal_is_returned_and_nothing_is_sent() {
     let world = World::new().await;
     let mut runs = 0;
     let refused = world.table.try_update("alice", |alice| {
@@ -40,7 +39,6 @@ async fn a_refusal_is_returned_and_nothing_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_after_a_conflict_rests_on_what_the_rival_wrote() {
     let world = World::new().await;
-    world.faults.script("UpdateItem", [Fault::Delay(std::time::Duration::from_secs(1))]);
     let mut seen = Vec::new();
     let withdraw = world.table.try_update("alice", |alice| {
         seen.push(alice.balance);
@@ -48,10 +46,9 @@ async fn a_refusal_after_a_conflict_rests_on_what_the_rival_wrote() {
         if alice.balance < 0 { Err(Refused::Overdrawn) } else { Ok(()) }
     });
     let rival = async {
-        world.struck().await;
         world.rival.update("alice", |alice| alice.balance = 10).await.unwrap();
     };
-    let (result, ()) = tokio::join!(withdraw, rival);
+    let result = world.overtaken(withdraw.into_future(), "UpdateItem", rival).await;
     assert!(matches!(result, Err(Refused::Overdrawn)));
     assert_eq!(seen, [100, 10]);
     assert_eq!(world.stored("alice").await.unwrap().balance, 10);
@@ -93,8 +90,7 @@ async fn assert_works_on(world: &World) {
     assert_eq!(alice.balance, 101);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_panic_writes_nothing_and_blocks_nobody() {
+pub(crate) async fn a_panic_writes_nothing_and_blocks_nobody() {
     let world = World::new().await;
     let panic = |alice: &mut Account| {
         alice.balance = 0;
@@ -115,8 +111,7 @@ async fn a_panic_writes_nothing_and_blocks_nobody() {
 }
 
 /// The same in a task of its own, where tokio catches the panic.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_in_a_task_writes_nothing_and_blocks_nobody() {
+pub(crate) async fn a_panic_in_a_task_writes_nothing_and_blocks_nobody() {
     let world = World::new().await;
     let update = world.table.update("alice", |_| panic!("by the closure")).into_future();
     assert!(tokio::spawn(update).await.unwrap_err().is_panic());

@@ -1,4 +1,6 @@
 //! Attempts and time are bounded, whatever the network does.
+//!
+//! These tests are about time itself, so they run on the paused clock alone.
 
 use std::time::Duration;
 
@@ -15,25 +17,6 @@ const SDK_ATTEMPTS: usize = 3;
 
 fn within(retry: Retry, deadline: Duration) -> Retry {
     retry.attempts(1000).deadline(deadline)
-}
-
-/// Row 22.
-#[tokio::test(start_paused = true)]
-async fn throttling_until_the_budget_ends_is_the_sdks_error_and_nothing_is_applied() {
-    for call in Call::ALL {
-        let world = World::new().await;
-        world.faults.script(call.operation(), always(&throttled()));
-        let begun = Instant::now();
-        let ended = call.run(&world).await;
-        ended
-            .assert_refused(call, &world, |error| {
-                sdk_code(error) == Some("ThrottlingException") && error.is_retryable()
-            })
-            .await;
-        assert!(begun.elapsed() <= DEADLINE, "{call:?}: {:?}", begun.elapsed());
-        let sent = world.sent.count(call.operation());
-        assert!((SDK_ATTEMPTS..=64 * SDK_ATTEMPTS).contains(&sent), "{call:?}: {sent} requests");
-    }
 }
 
 /// Row 1, without an end: every attempt is known to have sent nothing.
@@ -169,6 +152,20 @@ async fn reading_and_writing_share_one_deadline() {
         let ended = call.run_with(&world, within(Retry::default(), Duration::from_secs(1))).await;
         assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
         assert!(begun.elapsed() <= Duration::from_secs(1), "{call:?}: {:?}", begun.elapsed());
+    }
+}
+
+/// Row 5: the timeout for one answer, and not the deadline of the call, ends a reply that hangs.
+#[tokio::test(start_paused = true)]
+async fn a_hanging_reply_is_given_up_after_the_timeout_for_one_answer() {
+    for (call, stamps) in both(Call::ALL) {
+        let world = World::of(stamps).await;
+        world.faults.script(call.operation(), [Fault::Hang]);
+        let begun = Instant::now();
+        let retry = Retry::default().attempt_timeout(Duration::from_millis(700));
+        call.run_with(&world, retry).await.assert_lost(call, &world).await;
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(3), "{call:?}: {took:?}");
     }
 }
 

@@ -4,7 +4,8 @@ use dynalock::{Condition, Deleted, Error};
 use dynalock_tests::faults::Fault;
 
 use crate::calls::{Call, Done, Ended, sdk_code};
-use crate::rivals::{HELD_UP, raced};
+use crate::rivals::raced;
+use crate::runtimes::{each, retry};
 use crate::world::{Account, Stamps, World, always, both, breakdown, refusal};
 
 const CHANGES_OF_HELD: [Call; 3] = [Call::Save, Call::Replace, Call::Touch];
@@ -22,8 +23,7 @@ fn wishes(world: &World, call: Call) -> Vec<String> {
     sent.map(|sent| wish(&sent.body["ReturnValuesOnConditionCheckFailure"])).collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_denied_item_costs_one_request_and_is_remembered_for_the_table() {
+pub(crate) async fn a_denied_item_costs_one_request_and_is_remembered_for_the_table() {
     for (call, stamps) in both(Call::ALL) {
         let world = denied(stamps).await;
         call.run(&world).await.assert_applied(call, &world).await;
@@ -34,7 +34,7 @@ async fn a_denied_item_costs_one_request_and_is_remembered_for_the_table() {
     world.table.touch(&mut alice).await.unwrap();
     assert_eq!(wishes(&world, Call::Touch), ["ALL_OLD", "NONE"]);
     // Clones and copies with other retries are the same table; another table may have another policy.
-    world.table.clone().with_retry(dynalock::Retry::default()).touch(&mut alice).await.unwrap();
+    world.table.clone().with_retry(retry(&[])).touch(&mut alice).await.unwrap();
     assert_eq!(wishes(&world, Call::Touch), ["NONE"]);
     world.table.clone().replace(&mut alice).await.unwrap();
     assert_eq!(wishes(&world, Call::Replace), ["NONE"]);
@@ -42,8 +42,7 @@ async fn a_denied_item_costs_one_request_and_is_remembered_for_the_table() {
     assert_eq!(wishes(&world, Call::Touch), ["ALL_OLD", "NONE"]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_denied_item_changes_nothing_about_the_rest_of_the_request() {
+pub(crate) async fn a_denied_item_changes_nothing_about_the_rest_of_the_request() {
     for call in Call::ALL {
         let world = denied(Stamps::On).await;
         call.run(&world).await.assert_applied(call, &world).await;
@@ -57,19 +56,18 @@ async fn a_denied_item_changes_nothing_about_the_rest_of_the_request() {
 }
 
 /// A refusal is definite, so a lost reply before it is found out by the read, and none means a clean answer.
-#[tokio::test(start_paused = true)]
-async fn a_lost_reply_is_found_out_by_one_consistent_read() {
-    for (call, stamps) in both(Call::ALL) {
+pub(crate) async fn a_lost_reply_is_found_out_by_one_consistent_read() {
+    each(both(Call::ALL), |(call, stamps)| async move {
         for lost in [Fault::ReplyLost, Fault::Hang, Fault::Truncated] {
             let world = denied(stamps).await;
-            world.faults.script(call.operation(), [lost]);
-            call.run(&world).await.assert_lost(call, &world).await;
+            call.run_into(&world, &[lost]).await.assert_lost(call, &world).await;
             let reads: Vec<_> =
                 world.sent.take().into_iter().filter(|sent| sent.operation == "GetItem").collect();
             assert_eq!(reads.len(), 1 + usize::from(call.reads_first()), "{call:?}");
             assert!(reads.iter().all(|read| read.body["ConsistentRead"] == true), "{call:?}");
         }
-    }
+    })
+    .await;
 }
 
 fn assert_conflict_with(ended: &Ended, call: Call, stored: &Account) {
@@ -85,8 +83,7 @@ fn assert_conflict_with(ended: &Ended, call: Call, stored: &Account) {
     ended.assert_untouched(call);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_clean_conflict_is_answered_with_the_item_that_one_read_found() {
+pub(crate) async fn a_clean_conflict_is_answered_with_the_item_that_one_read_found() {
     for (call, stamps) in both([Call::Create, Call::Save, Call::Replace, Call::Touch, Call::Delete]) {
         let world = denied(stamps).await;
         world.rival.update("alice", |alice| alice.balance = 1).await.unwrap();
@@ -97,44 +94,41 @@ async fn a_clean_conflict_is_answered_with_the_item_that_one_read_found() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_conflict_after_a_lost_request_is_known_by_the_stamp_that_the_read_found() {
+pub(crate) async fn a_conflict_after_a_lost_request_is_known_by_the_stamp_that_the_read_found() {
     for call in CHANGES_OF_HELD {
         for lost in [Fault::RequestLost, breakdown()] {
             let world = denied(Stamps::On).await;
             let write = async {
                 world.rival.update("alice", |alice| alice.balance = 1).await.unwrap();
             };
-            let ended = raced(call, &world, &[lost, HELD_UP], write).await;
+            let ended = raced(call, &world, &[lost], write).await;
             assert_conflict_with(&ended, call, &world.stored("alice").await.unwrap());
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_closure_runs_again_on_the_item_that_the_read_found() {
+pub(crate) async fn a_closure_runs_again_on_the_item_that_the_read_found() {
     for call in [Call::Update, Call::TryUpdate, Call::UpdateExisting] {
         for lost in [Fault::ConnectionRefused, Fault::RequestLost] {
             let world = denied(Stamps::On).await;
             let write = async {
                 world.rival.update("alice", |alice| alice.balance = 1).await.unwrap();
             };
-            let ended = raced(call, &world, &[lost, HELD_UP], write).await;
+            let ended = raced(call, &world, &[lost], write).await;
             assert_eq!((ended.result.unwrap(), ended.runs), (Done::Written(3), 2), "{call:?}");
             assert_eq!(world.stored("alice").await.unwrap().balance, 6);
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_item_that_vanished_is_not_found_unless_a_reply_was_lost() {
+pub(crate) async fn an_item_that_vanished_is_not_found_unless_a_reply_was_lost() {
     for call in [Call::Save, Call::Replace, Call::Touch, Call::Delete] {
         for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::RequestLost, true)] {
             let world = denied(Stamps::On).await;
             let write = async {
                 world.rival.delete(&Account::alice()).await.unwrap();
             };
-            let ended = raced(call, &world, &[lost, HELD_UP], write).await;
+            let ended = raced(call, &world, &[lost], write).await;
             match &ended.result {
                 Ok(Done::Gone(Deleted::AlreadyGone)) if call == Call::Delete => {}
                 Err(Error::OutcomeUnknown(_)) if unknown && call != Call::Delete => {}
@@ -146,8 +140,7 @@ async fn an_item_that_vanished_is_not_found_unless_a_reply_was_lost() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_read_that_is_denied_too_is_a_conflict_without_an_item_or_an_unknown_outcome() {
+pub(crate) async fn a_read_that_is_denied_too_is_a_conflict_without_an_item_or_an_unknown_outcome() {
     for call in CHANGES_OF_HELD {
         for (lost, unknown) in
             [(Fault::ConnectionRefused, false), (Fault::RequestLost, true), (Fault::ReplyLost, true)]
@@ -158,7 +151,7 @@ async fn a_read_that_is_denied_too_is_a_conflict_without_an_item_or_an_unknown_o
                 world.faults.script("GetItem", always(&refusal("AccessDeniedException")));
                 world.rival.update("alice", |alice| alice.balance = 1).await.unwrap();
             };
-            let ended = raced(call, &world, &[lost, HELD_UP], write).await;
+            let ended = raced(call, &world, &[lost], write).await;
             match &ended.result {
                 Err(Error::OutcomeUnknown(_)) if unknown => {}
                 Err(Error::Conflict(conflict)) if !unknown => assert!(conflict.item().is_none()),
@@ -170,8 +163,7 @@ async fn a_read_that_is_denied_too_is_a_conflict_without_an_item_or_an_unknown_o
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_condition_that_is_false_is_told_by_the_read() {
+pub(crate) async fn a_condition_that_is_false_is_told_by_the_read() {
     for lost in [Fault::ConnectionRefused, Fault::RequestLost] {
         let world = denied(Stamps::On).await;
         world.faults.script("UpdateItem", [lost]);
@@ -182,8 +174,7 @@ async fn a_condition_that_is_false_is_told_by_the_read() {
 }
 
 /// A policy that forbids the write itself: the second request is refused as well, and nothing is remembered.
-#[tokio::test(start_paused = true)]
-async fn a_denied_write_is_still_denied_and_changes_nothing_for_the_next() {
+pub(crate) async fn a_denied_write_is_still_denied_and_changes_nothing_for_the_next() {
     for call in Call::ALL {
         let world = World::new().await;
         world.faults.script(call.operation(), vec![refusal("AccessDeniedException"); 2]);

@@ -1,12 +1,10 @@
 //! One request or one reply is lost, and the SDK or dynalock sends the request again.
 
-use std::time::Duration;
-
-use dynalock::{Deleted, Retry};
+use dynalock::Deleted;
 use dynalock_tests::faults::{Fault, Reply};
-use tokio::time::Instant;
 
 use crate::calls::{Call, Done};
+use crate::runtimes::each;
 use crate::world::{World, both, breakdown, breakdown_after, refusal};
 
 /// Faults that strike before the store sees the request.
@@ -21,8 +19,7 @@ fn after_the_store() -> [Fault; 6] {
 }
 
 /// Rows 1 and 2.
-#[tokio::test(start_paused = true)]
-async fn a_request_lost_before_the_store_is_sent_again_and_applied_once() {
+pub(crate) async fn a_request_lost_before_the_store_is_sent_again_and_applied_once() {
     for call in Call::ALL {
         for fault in before_the_store() {
             let world = World::new().await;
@@ -36,8 +33,7 @@ async fn a_request_lost_before_the_store_is_sent_again_and_applied_once() {
 }
 
 /// Rows 1 and 2, for longer than the SDK tries by itself.
-#[tokio::test(start_paused = true)]
-async fn requests_lost_ten_times_in_a_row_are_sent_again_and_applied_once() {
+pub(crate) async fn requests_lost_ten_times_in_a_row_are_sent_again_and_applied_once() {
     for call in Call::ALL {
         for fault in before_the_store() {
             let world = World::new().await;
@@ -52,23 +48,21 @@ async fn requests_lost_ten_times_in_a_row_are_sent_again_and_applied_once() {
 
 /// Rows 3 to 6, 17 and 19: the stamp tells that the write was applied. Without stamps a lost reply leaves the outcome
 /// unknown, but nothing is applied twice.
-#[tokio::test(start_paused = true)]
-async fn a_reply_lost_after_the_store_never_applies_a_second_time() {
-    for (call, stamps) in both(Call::ALL) {
+pub(crate) async fn a_reply_lost_after_the_store_never_applies_a_second_time() {
+    each(both(Call::ALL), |(call, stamps)| async move {
         for fault in after_the_store() {
             let world = World::of(stamps).await;
-            world.faults.script(call.operation(), [fault.clone()]);
-            let ended = call.run(&world).await;
             println!("{call:?} {fault:?}");
+            let ended = call.run_into(&world, &[fault]).await;
             ended.assert_lost(call, &world).await;
             assert!(world.sent.count("GetItem") <= 1, "{call:?}: no read was needed to find out");
         }
-    }
+    })
+    .await;
 }
 
 /// Rows 3 and 19, in every mixture with requests that were lost before or after.
-#[tokio::test(start_paused = true)]
-async fn a_lost_reply_among_lost_requests_never_applies_a_second_time() {
+pub(crate) async fn a_lost_reply_among_lost_requests_never_applies_a_second_time() {
     for (call, stamps) in both(Call::ALL) {
         for place in 0..8 {
             let world = World::of(stamps).await;
@@ -111,45 +105,11 @@ async fn every_request_of_one_write_is_identical() {
     }
 }
 
-/// Row 5: the timeout for one answer, and not the deadline of the call, ends a reply that hangs.
-#[tokio::test(start_paused = true)]
-async fn a_hanging_reply_is_given_up_after_the_timeout_for_one_answer() {
-    for (call, stamps) in both(Call::ALL) {
-        let world = World::of(stamps).await;
-        world.faults.script(call.operation(), [Fault::Hang]);
-        let begun = Instant::now();
-        let retry = Retry::default().attempt_timeout(Duration::from_millis(700));
-        call.run_with(&world, retry).await.assert_lost(call, &world).await;
-        let took = begun.elapsed();
-        assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(3), "{call:?}: {took:?}");
-    }
-}
-
 /// Row 7, for a delete: the first reply that is seen is a failed check, though an attempt that nobody saw was applied.
-#[tokio::test(start_paused = true)]
-async fn a_delete_that_finds_nothing_is_already_gone() {
+pub(crate) async fn a_delete_that_finds_nothing_is_already_gone() {
     let world = World::new().await;
     let failed = Fault::After(Reply::new(400, "ConditionalCheckFailedException"));
     world.faults.script("DeleteItem", [failed]);
     let ended = Call::Delete.run(&world).await;
     assert!(matches!(ended.result, Ok(Done::Gone(Deleted::AlreadyGone))), "{ended:?}");
-}
-
-/// Rows 1 to 4 on several threads, where time runs.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_holds_on_several_threads() {
-    use aws_sdk_dynamodb::config::retry::RetryConfig;
-    let quick = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
-    for (call, stamps) in both(Call::ALL) {
-        for fault in [Fault::ConnectionRefused, Fault::RequestLost, breakdown()] {
-            let world = World { stamps, ..World::with(|config| config.retry_config(quick.clone())).await };
-            world.faults.script(call.operation(), vec![fault; 4]);
-            call.run(&world).await.assert_applied(call, &world).await;
-        }
-        for fault in [Fault::ReplyLost, breakdown_after(), Fault::Truncated] {
-            let world = World { stamps, ..World::with(|config| config.retry_config(quick.clone())).await };
-            world.faults.script(call.operation(), vec![Fault::RequestLost, fault]);
-            call.run(&world).await.assert_lost(call, &world).await;
-        }
-    }
 }

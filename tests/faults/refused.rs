@@ -6,6 +6,7 @@ use dynalock::{Condition, Error};
 use dynalock_tests::faults::{Fault, Reply};
 
 use crate::calls::{Call, sdk_code, unknown_because_of};
+use crate::runtimes::each;
 use crate::world::{Account, World, always, both, breakdown, refusal, throttled};
 
 /// Refusals that no re-send changes.
@@ -51,8 +52,7 @@ async fn a_refusal_for_good_is_the_error_and_one_request() {
 }
 
 /// Rows 24 and 25, and throttling: one more than the SDK takes on by itself.
-#[tokio::test(start_paused = true)]
-async fn a_refusal_for_now_is_retried_until_the_write_goes_through() {
+pub(crate) async fn a_refusal_for_now_is_retried_until_the_write_goes_through() {
     for call in Call::ALL {
         for exception in FOR_NOW {
             let world = World::new().await;
@@ -101,17 +101,30 @@ async fn an_unknown_refusal_is_sent_again() {
     }
 }
 
+/// Row 22.
+pub(crate) async fn throttling_until_the_budget_ends_is_the_sdks_error_and_nothing_is_applied() {
+    each(Call::ALL, |call| async move {
+        let world = World::new().await;
+        let ended = call.run_into(&world, &always(&throttled())).await;
+        let throttled =
+            |error: &Error| sdk_code(error) == Some("ThrottlingException") && error.is_retryable();
+        ended.assert_refused(call, &world, throttled).await;
+        // As many as the SDK makes for each attempt of ours.
+        let sent = world.sent.count(call.operation());
+        assert!((3..=64 * 3).contains(&sent), "{call:?}: {sent} requests");
+    })
+    .await;
+}
+
 /// Row 23.
-#[tokio::test(start_paused = true)]
-async fn a_refusal_after_a_lost_reply_is_the_cause_of_an_unknown_outcome() {
-    for (call, stamps) in both(Call::ALL) {
+pub(crate) async fn a_refusal_after_a_lost_reply_is_the_cause_of_an_unknown_outcome() {
+    each(both(Call::ALL), |(call, stamps)| async move {
         for lost in [Fault::ReplyLost, breakdown(), Fault::Hang, Fault::RequestLost, Fault::Truncated] {
             for exception in ["AccessDeniedException", "ValidationException", "ExpiredTokenException"] {
                 let world = World::of(stamps).await;
-                world.faults.script(call.operation(), [lost.clone()]);
-                let requests = requests_until_refused(exception);
-                world.faults.script(call.operation(), vec![refusal(exception); requests]);
-                let ended = call.run(&world).await;
+                let mut faults = vec![refusal(exception); requests_until_refused(exception)];
+                faults.insert(0, lost.clone());
+                let ended = call.run_into(&world, &faults).await;
                 let error = ended.result.as_ref().unwrap_err();
                 assert_eq!(unknown_because_of(error), Some(exception), "{call:?} {lost:?}: {error:?}");
                 assert!(!error.is_retryable() && !error.is_conflict());
@@ -119,22 +132,23 @@ async fn a_refusal_after_a_lost_reply_is_the_cause_of_an_unknown_outcome() {
                 call.applies(&world).await;
             }
         }
-    }
+    })
+    .await;
 }
 
 /// Row 23, with throttling to the end.
-#[tokio::test(start_paused = true)]
-async fn throttling_after_a_lost_reply_is_the_cause_of_an_unknown_outcome() {
-    for (call, stamps) in both(Call::ALL) {
+pub(crate) async fn throttling_after_a_lost_reply_is_the_cause_of_an_unknown_outcome() {
+    each(both(Call::ALL), |(call, stamps)| async move {
         let world = World::of(stamps).await;
-        world.faults.script(call.operation(), [Fault::ReplyLost]);
-        world.faults.script(call.operation(), always(&throttled()));
-        let ended = call.run(&world).await;
+        let mut faults = always(&throttled());
+        faults.insert(0, Fault::ReplyLost);
+        let ended = call.run_into(&world, &faults).await;
         let error = ended.result.as_ref().unwrap_err();
         assert_eq!(unknown_because_of(error), Some("ThrottlingException"), "{call:?}: {error:?}");
         ended.assert_untouched(call);
         assert_eq!(call.applies(&world).await, 1, "{call:?}");
-    }
+    })
+    .await;
 }
 
 /// The chain of causes goes from the unknown outcome over dynalock's error to DynamoDB's own words.
@@ -153,8 +167,7 @@ fn rich() -> Condition {
 }
 
 /// Row 33.
-#[tokio::test(start_paused = true)]
-async fn a_condition_that_is_false_after_a_doubt_is_definite_where_there_is_a_version() {
+pub(crate) async fn a_condition_that_is_false_after_a_doubt_is_definite_where_there_is_a_version() {
     for lost in [Fault::RequestLost, breakdown(), Fault::ConnectionRefused] {
         let world = World::new().await;
         let mut alice = Account::alice();
@@ -178,8 +191,7 @@ async fn a_condition_that_is_false_after_a_doubt_is_definite_where_there_is_a_ve
 }
 
 /// Row 33, for items from before there was a version: contents may have changed under it, so a doubt remains.
-#[tokio::test(start_paused = true)]
-async fn a_condition_that_is_false_after_a_doubt_is_unknown_where_there_is_no_version() {
+pub(crate) async fn a_condition_that_is_false_after_a_doubt_is_unknown_where_there_is_no_version() {
     for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::RequestLost, true)] {
         let world = World::new().await;
         let old = world.store.client().put_item().table_name("accounts");

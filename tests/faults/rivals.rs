@@ -1,19 +1,16 @@
 //! Another writer comes between two attempts.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynalock::{Deleted, Error, Retry, Table, Versioned};
+use dynalock::{Deleted, Error, Table, Versioned};
 use dynalock_tests::faults::Fault;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Call, Done, Ended};
+use crate::foreign::{Foreign, Item, number};
+use crate::runtimes::retry;
 use crate::world::{Account, Holder, Stamps, World, both, breakdown};
 
-/// Holds the last attempt up for long enough that a rival writes before it arrives.
-pub(crate) const HELD_UP: Fault = Fault::Delay(Duration::from_secs(1));
-
-/// Runs `call` into `faults`, of which the last holds it up, and lets `rival` write meanwhile.
+/// Runs `call` into `faults`, and lets `rival` write before the next attempt arrives.
 pub(crate) async fn raced(
     call: Call,
     world: &World,
@@ -35,11 +32,7 @@ pub(crate) async fn raced_on<T: Holder>(
     rival: impl Future<Output = ()>,
 ) -> Ended {
     world.faults.script(call.operation(), faults.iter().cloned());
-    let meanwhile = async {
-        world.struck().await;
-        rival.await;
-    };
-    tokio::join!(call.run_on(table, Retry::default()), meanwhile).0
+    world.overtaken(call.run_on(table, retry(faults)), call.operation(), rival).await
 }
 
 async fn rival_writes(world: &World) {
@@ -48,12 +41,12 @@ async fn rival_writes(world: &World) {
 
 /// Row 12, without stamps: a rival made the step into the very version that the lost request wanted, and nothing tells
 /// whose it is.
-#[tokio::test(start_paused = true)]
-async fn a_rivals_write_after_a_lost_request_leaves_the_outcome_unknown_where_there_are_no_stamps() {
+pub(crate) async fn a_rivals_write_after_a_lost_request_leaves_the_outcome_unknown_where_there_are_no_stamps()
+{
     for call in Call::CHANGES {
         for lost in [Fault::RequestLost, breakdown()] {
             let world = World::of(Stamps::Off).await;
-            let ended = raced(call, &world, &[lost, HELD_UP], rival_writes(&world)).await;
+            let ended = raced(call, &world, &[lost], rival_writes(&world)).await;
             assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{call:?}: {ended:?}");
             ended.assert_untouched(call);
             assert_eq!(
@@ -65,12 +58,10 @@ async fn a_rivals_write_after_a_lost_request_leaves_the_outcome_unknown_where_th
 }
 
 /// Row 12, cleanly: nothing was in doubt, so the closure runs again on what the rival wrote.
-#[tokio::test(start_paused = true)]
-async fn a_rivals_write_after_a_refused_connection_is_a_conflict_and_never_lost() {
+pub(crate) async fn a_rivals_write_after_a_refused_connection_is_a_conflict_and_never_lost() {
     for call in Call::CHANGES {
         let world = World::new().await;
-        let faults = [Fault::ConnectionRefused, HELD_UP];
-        let ended = raced(call, &world, &faults, rival_writes(&world)).await;
+        let ended = raced(call, &world, &[Fault::ConnectionRefused], rival_writes(&world)).await;
         let stored = world.stored("alice").await.unwrap();
         if call.reads_first() {
             assert_eq!(ended.result.unwrap(), Done::Written(3), "{call:?}");
@@ -87,8 +78,7 @@ async fn a_rivals_write_after_a_refused_connection_is_a_conflict_and_never_lost(
 }
 
 /// Row 13.
-#[tokio::test(start_paused = true)]
-async fn a_rival_that_writes_identical_content_is_a_conflict() {
+pub(crate) async fn a_rival_that_writes_identical_content_is_a_conflict() {
     let world = World::new().await;
     let mut ours = Account { balance: 55, ..Account::alice() };
     world.rival.save(&mut ours.clone()).await.unwrap();
@@ -98,8 +88,7 @@ async fn a_rival_that_writes_identical_content_is_a_conflict() {
 }
 
 /// Row 18, and the same after a doubt, which remains where nothing tells whose item it is.
-#[tokio::test(start_paused = true)]
-async fn a_rival_that_creates_first_is_told_unless_a_reply_was_lost_without_stamps() {
+pub(crate) async fn a_rival_that_creates_first_is_told_unless_a_reply_was_lost_without_stamps() {
     let theirs = Account { balance: 999, ..Account::bob() };
     for (lost, stamps) in both([Fault::ConnectionRefused, Fault::RequestLost]) {
         let unknown = matches!(lost, Fault::RequestLost) && stamps == Stamps::Off;
@@ -107,7 +96,7 @@ async fn a_rival_that_creates_first_is_told_unless_a_reply_was_lost_without_stam
         let rival = async {
             world.rival.create(&mut theirs.clone()).await.unwrap();
         };
-        let ended = raced(Call::Create, &world, &[lost, HELD_UP], rival).await;
+        let ended = raced(Call::Create, &world, &[lost], rival).await;
         match &ended.result {
             Err(Error::OutcomeUnknown(_)) if unknown => {}
             Err(Error::AlreadyExists(there)) if !unknown => {
@@ -128,7 +117,7 @@ async fn update_or_create_changes_what_a_rival_created_meanwhile() {
         let rival = async {
             world.rival.create(&mut Account { balance: 30, ..Account::bob() }).await.unwrap();
         };
-        let ended = raced(Call::CreateFresh, &world, &[lost, HELD_UP], rival).await;
+        let ended = raced(Call::CreateFresh, &world, &[lost], rival).await;
         assert_eq!((ended.result.unwrap(), ended.runs), (Done::Written(2), 2));
         assert_eq!(world.stored("bob").await.unwrap().balance, 35);
     }
@@ -137,35 +126,33 @@ async fn update_or_create_changes_what_a_rival_created_meanwhile() {
     let rival = async {
         world.rival.create(&mut Account { balance: 30, ..Account::bob() }).await.unwrap();
     };
-    let ended = raced(Call::CreateFresh, &world, &[Fault::RequestLost, HELD_UP], rival).await;
+    let ended = raced(Call::CreateFresh, &world, &[Fault::RequestLost], rival).await;
     assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{ended:?}");
     assert_eq!((ended.runs, world.stored("bob").await.unwrap().balance), (1, 30));
 }
 
 /// Row 19, after a rival's delete.
-#[tokio::test(start_paused = true)]
-async fn a_delete_that_comes_after_a_rivals_is_already_gone() {
+pub(crate) async fn a_delete_that_comes_after_a_rivals_is_already_gone() {
     for lost in [Fault::ConnectionRefused, Fault::RequestLost, Fault::ReplyLost] {
         let world = World::new().await;
         let rival = async {
             world.rival.delete(&Account::alice()).await.unwrap();
         };
-        let ended = raced(Call::Delete, &world, &[lost, HELD_UP], rival).await;
+        let ended = raced(Call::Delete, &world, &[lost], rival).await;
         assert_eq!(ended.result.unwrap(), Done::Gone(Deleted::AlreadyGone));
         assert_eq!(world.stored("alice").await, None);
     }
 }
 
 /// Row 20.
-#[tokio::test(start_paused = true)]
-async fn a_delete_whose_reply_is_lost_before_a_rival_creates_again_is_unknown() {
+pub(crate) async fn a_delete_whose_reply_is_lost_before_a_rival_creates_again_is_unknown() {
     let world = World::new().await;
     let rival = async {
         let mut alice = Account { balance: 1, ..Account::alice() };
         world.rival.create(&mut alice).await.unwrap();
         world.rival.save(&mut alice).await.unwrap();
     };
-    let ended = raced(Call::Delete, &world, &[Fault::ReplyLost, HELD_UP], rival).await;
+    let ended = raced(Call::Delete, &world, &[Fault::ReplyLost], rival).await;
     assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{ended:?}");
     assert_eq!(world.stored("alice").await.unwrap().version, 2);
 }
@@ -174,18 +161,16 @@ async fn a_delete_whose_reply_is_lost_before_a_rival_creates_again_is_unknown() 
 #[tokio::test(start_paused = true)]
 async fn a_delete_of_an_item_that_a_rival_changed_is_a_conflict() {
     let world = World::new().await;
-    let faults = [Fault::ConnectionRefused, HELD_UP];
-    let ended = raced(Call::Delete, &world, &faults, rival_writes(&world)).await;
+    let ended = raced(Call::Delete, &world, &[Fault::ConnectionRefused], rival_writes(&world)).await;
     assert!(matches!(ended.result, Err(Error::Conflict(_))), "{ended:?}");
     assert_eq!(world.stored("alice").await.unwrap().version, 2);
 }
 
 /// Row 21.
-#[tokio::test(start_paused = true)]
-async fn a_rivals_delete_is_not_found_unless_a_reply_was_lost() {
+pub(crate) async fn a_rivals_delete_is_not_found_unless_a_reply_was_lost() {
     let change = |call: &Call| *call != Call::UpdateExisting;
     for call in Call::CHANGES.into_iter().filter(change) {
-        for (faults, unknown) in [(&[HELD_UP][..], false), (&[Fault::RequestLost, HELD_UP], true)] {
+        for (faults, unknown) in [(&[][..], false), (&[Fault::RequestLost], true)] {
             let world = World::new().await;
             let rival = async {
                 world.rival.delete(&Account::alice()).await.unwrap();
@@ -203,9 +188,8 @@ async fn a_rivals_delete_is_not_found_unless_a_reply_was_lost() {
 }
 
 /// Row 21, for a call that creates what it doesn't find: afresh after a clean answer, not after a doubt.
-#[tokio::test(start_paused = true)]
-async fn update_or_create_creates_after_a_rivals_delete_unless_a_reply_was_lost() {
-    for (faults, unknown) in [(&[HELD_UP][..], false), (&[Fault::RequestLost, HELD_UP], true)] {
+pub(crate) async fn update_or_create_creates_after_a_rivals_delete_unless_a_reply_was_lost() {
+    for (faults, unknown) in [(&[][..], false), (&[Fault::RequestLost], true)] {
         let world = World::new().await;
         world.faults.script("UpdateItem", faults.iter().cloned());
         let call = world.table.update_or_create(
@@ -214,10 +198,9 @@ async fn update_or_create_creates_after_a_rivals_delete_unless_a_reply_was_lost(
             |alice| alice.balance += 5,
         );
         let rival = async {
-            world.struck().await;
             world.rival.delete(&Account::alice()).await.unwrap();
         };
-        let (result, ()) = tokio::join!(call, rival);
+        let result = world.overtaken(call.into_future(), "UpdateItem", rival).await;
         let stored = world.stored("alice").await;
         if unknown {
             assert!(matches!(result, Err(Error::OutcomeUnknown(_))), "{result:?}");
@@ -243,54 +226,42 @@ struct Counter {
 #[tokio::test(start_paused = true)]
 async fn a_version_in_between_is_a_definite_conflict_even_after_a_lost_request() {
     let world = World::new().await;
-    let (counters, rivals) = (
-        Table::<Counter>::new(&world.client, "accounts"),
-        Table::<Counter>::new(&world.store.client(), "accounts"),
-    );
+    let (counters, rivals) = (world.table_of::<Counter>(), world.rival_of::<Counter>());
     rivals.create(&mut Counter { id: "c".into(), count: 0, version: 0 }).await.unwrap();
     let foreign = async {
-        world.struck().await;
         let one = AttributeValue::N("1".into());
         let ours = world.store.client().update_item().table_name("accounts");
         let ours = ours.key("id", AttributeValue::S("c".into()));
         let ours =
             ours.update_expression("ADD version :one, #c :one").expression_attribute_names("#c", "count");
-        ours.expression_attribute_values(":one", one).send().await.unwrap();
+        Box::pin(ours.expression_attribute_values(":one", one).send()).await.unwrap();
     };
-    world.faults.script("UpdateItem", [Fault::RequestLost, HELD_UP]);
+    world.faults.script("UpdateItem", [Fault::RequestLost]);
     let mut runs = 0;
     let update = counters.update("c", |counter| {
         runs += 1;
         counter.count += 10;
     });
-    let (updated, ()) = tokio::join!(update, foreign);
+    let updated = world.overtaken(update.into_future(), "UpdateItem", foreign).await;
     assert_eq!(updated.unwrap(), Counter { id: "c".into(), count: 11, version: 4 });
     assert_eq!(runs, 2);
 }
 
 /// Row 35: a mapper adopts the item, between read and write, to version 0.
-#[tokio::test(start_paused = true)]
-async fn an_adoption_to_version_0_between_read_and_write_is_a_conflict() {
+pub(crate) async fn an_adoption_to_version_0_between_read_and_write_is_a_conflict() {
     for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::RequestLost, true)] {
         let world = World::new().await;
-        let client = world.store.client();
-        let key = AttributeValue::S("old".into());
-        let put = client.put_item().table_name("accounts").item("id", key.clone());
-        put.item("balance", AttributeValue::N("1".into())).send().await.unwrap();
-        let rival = async {
-            world.struck().await;
-            let adopt = client.update_item().table_name("accounts").key("id", key.clone());
-            let adopt = adopt.update_expression("SET version = :v, balance = :b");
-            let adopt = adopt.expression_attribute_values(":v", AttributeValue::N("0".into()));
-            adopt.expression_attribute_values(":b", AttributeValue::N("50".into())).send().await.unwrap();
-        };
-        world.faults.script("UpdateItem", [lost, HELD_UP]);
+        let foreign = Foreign::of(&world);
+        let id = AttributeValue::S("old".into());
+        foreign.put(Item::from([("id".to_owned(), id), ("balance".to_owned(), number(1))])).await;
+        world.faults.script("UpdateItem", [lost]);
         let mut runs = 0;
         let update = world.table.update("old", |old| {
             runs += 1;
             old.balance += 5;
         });
-        let (updated, ()) = tokio::join!(update, rival);
+        let updated =
+            world.overtaken(update.into_future(), "UpdateItem", foreign.put_known("old", 50, 0)).await;
         let stored = world.stored("old").await.unwrap();
         if unknown {
             assert!(matches!(updated, Err(Error::OutcomeUnknown(_))), "{updated:?}");

@@ -5,7 +5,8 @@ use dynalock_tests::faults::Fault;
 
 use crate::calls::{Call, Done, Ended};
 use crate::foreign::Foreign;
-use crate::rivals::{HELD_UP, raced, raced_on};
+use crate::rivals::{raced, raced_on};
+use crate::runtimes::each;
 use crate::world::{Account, Holder, Many, One, Two, World, breakdown, breakdown_after};
 
 /// What a rival adds; no sum of it and what the calls add is the same for two histories.
@@ -65,8 +66,7 @@ async fn assert_conflict(ended: &Ended, call: Call, world: &World, rivals_balanc
 
 /// Row 7, for a request that is delivered twice: the only reply that anybody sees is a failed check, and no attempt was
 /// ever in doubt.
-#[tokio::test(start_paused = true)]
-async fn a_failed_check_on_our_own_stamp_is_ok_though_no_attempt_was_lost() {
+pub(crate) async fn a_failed_check_on_our_own_stamp_is_ok_though_no_attempt_was_lost() {
     for call in STAMPED {
         let world = World::new().await;
         world.faults.script(call.operation(), [Fault::Twice]);
@@ -88,7 +88,7 @@ async fn lost_before<T: Holder>(call: Call, lost: Fault, rivals: u64) -> Ended {
             theirs.update(call.id(), |theirs| theirs.add(THEIRS)).await.unwrap();
         }
     };
-    let ended = raced_on(&world.table_of::<T>(), call, &world, &[lost, HELD_UP], rival).await;
+    let ended = raced_on(&world.table_of::<T>(), call, &world, &[lost], rival).await;
     let stored = world.stored(call.id()).await.unwrap();
     let first = if call.creates() { 1 } else { 2 };
     assert_eq!(stored.version, first + rivals, "{call:?}: one step for each write");
@@ -98,30 +98,28 @@ async fn lost_before<T: Holder>(call: Call, lost: Fault, rivals: u64) -> Ended {
 }
 
 /// Rows 8 and 9, for a struct that keeps `slots` stamps.
-async fn assert_found_among<T: Holder>(slots: u64, losts: &[Fault]) {
-    for call in STAMPED {
-        for lost in losts {
-            for rivals in [1, slots - 1].into_iter().filter(|rivals| *rivals < slots) {
-                assert_ok(&lost_before::<T>(call, lost.clone(), rivals).await, call);
-            }
-            assert_unknown(&lost_before::<T>(call, lost.clone(), slots).await, call);
+async fn assert_found_among<T: Holder>(slots: u64, lost: Fault) {
+    each(STAMPED.map(|call| (call, lost.clone())), move |(call, lost)| async move {
+        for rivals in [1, slots - 1].into_iter().filter(|rivals| *rivals < slots) {
+            assert_ok(&lost_before::<T>(call, lost.clone(), rivals).await, call);
         }
-    }
+        assert_unknown(&lost_before::<T>(call, lost, slots).await, call);
+    })
+    .await;
 }
 
 /// Row 8: up to version `w + (K - 1) * step`. Row 9: beyond that.
-#[tokio::test(start_paused = true)]
-async fn a_lost_reply_is_ok_behind_fewer_rivals_than_slots_and_unknown_behind_more() {
-    let lost = [Fault::ReplyLost];
-    assert_found_among::<One>(1, &lost).await;
-    assert_found_among::<Two>(2, &lost).await;
-    assert_found_among::<Many>(32, &lost).await;
-    assert_found_among::<Account>(4, &[&LOST_REPLIES[..], &[breakdown_after(), Fault::Hang]].concat()).await;
+pub(crate) async fn a_lost_reply_is_ok_behind_fewer_rivals_than_slots_and_unknown_behind_more() {
+    assert_found_among::<One>(1, Fault::ReplyLost).await;
+    assert_found_among::<Two>(2, Fault::ReplyLost).await;
+    assert_found_among::<Many>(32, Fault::ReplyLost).await;
+    for lost in LOST_REPLIES.into_iter().chain([breakdown_after(), Fault::Hang]) {
+        assert_found_among::<Account>(4, lost).await;
+    }
 }
 
 /// Row 10.
-#[tokio::test(start_paused = true)]
-async fn a_lost_reply_is_unknown_behind_a_foreign_put_that_drops_the_slots() {
+pub(crate) async fn a_lost_reply_is_unknown_behind_a_foreign_put_that_drops_the_slots() {
     for call in STAMPED {
         for lost in LOST_REPLIES {
             let world = World::new().await;
@@ -130,7 +128,7 @@ async fn a_lost_reply_is_unknown_behind_a_foreign_put_that_drops_the_slots() {
                 let version = foreign.version(call.id()).await;
                 foreign.put_known(call.id(), applied(call) + THEIRS, version + 1).await;
             };
-            let ended = raced(call, &world, &[lost, HELD_UP], rival).await;
+            let ended = raced(call, &world, &[lost], rival).await;
             assert_unknown(&ended, call);
             assert_eq!(world.stored(call.id()).await.unwrap().balance, applied(call) + THEIRS, "{call:?}");
         }
@@ -138,8 +136,7 @@ async fn a_lost_reply_is_unknown_behind_a_foreign_put_that_drops_the_slots() {
 }
 
 /// As row 10 for a rival that replaces the item: what its struct doesn't know goes, and so do the other slots.
-#[tokio::test(start_paused = true)]
-async fn a_lost_reply_is_unknown_behind_a_rival_that_replaces_the_item() {
+pub(crate) async fn a_lost_reply_is_unknown_behind_a_rival_that_replaces_the_item() {
     for call in STAMPED {
         let world = World::new().await;
         let rival = async {
@@ -147,15 +144,14 @@ async fn a_lost_reply_is_unknown_behind_a_rival_that_replaces_the_item() {
             theirs.balance += THEIRS;
             world.rival.replace(&mut theirs).await.unwrap();
         };
-        let ended = raced(call, &world, &[Fault::ReplyLost, HELD_UP], rival).await;
+        let ended = raced(call, &world, &[Fault::ReplyLost], rival).await;
         assert_unknown(&ended, call);
         assert_eq!(world.stored(call.id()).await.unwrap().balance, applied(call) + THEIRS, "{call:?}");
     }
 }
 
 /// Row 11, and with any number of foreign writes: they keep the slots as they are.
-#[tokio::test(start_paused = true)]
-async fn a_lost_reply_is_ok_behind_foreign_updates_that_keep_the_slots() {
+pub(crate) async fn a_lost_reply_is_ok_behind_foreign_updates_that_keep_the_slots() {
     async fn assert_found<T: Holder>(call: Call, steps: &[i64]) {
         let world = World::new().await;
         let foreign = Foreign::of(&world);
@@ -164,7 +160,7 @@ async fn a_lost_reply_is_ok_behind_foreign_updates_that_keep_the_slots() {
                 foreign.add(call.id(), THEIRS, *step).await;
             }
         };
-        let ended = raced_on(&world.table_of::<T>(), call, &world, &[Fault::ReplyLost, HELD_UP], rival).await;
+        let ended = raced_on(&world.table_of::<T>(), call, &world, &[Fault::ReplyLost], rival).await;
         assert_ok(&ended, call);
         let theirs = THEIRS * i64::try_from(steps.len()).unwrap();
         assert_eq!(world.stored(call.id()).await.unwrap().balance, applied(call) + theirs, "{call:?}");
@@ -178,8 +174,7 @@ async fn a_lost_reply_is_ok_behind_foreign_updates_that_keep_the_slots() {
 }
 
 /// Rows 12 and 34: whoever made the step into the version that the lost request wanted, it was not that request.
-#[tokio::test(start_paused = true)]
-async fn a_rivals_write_after_a_lost_request_is_a_known_conflict_and_the_closure_runs_again() {
+pub(crate) async fn a_rivals_write_after_a_lost_request_is_a_known_conflict_and_the_closure_runs_again() {
     for call in Call::CHANGES {
         for lost in [Fault::RequestLost, Fault::HungUp, breakdown()] {
             for rival in 0..6 {
@@ -200,7 +195,7 @@ async fn a_rivals_write_after_a_lost_request_is_a_known_conflict_and_the_closure
                         }
                     }
                 };
-                let ended = raced(call, &world, &[lost.clone(), HELD_UP], write).await;
+                let ended = raced(call, &world, std::slice::from_ref(&lost), write).await;
                 println!("{call:?} {lost:?} {rival}");
                 assert_conflict(&ended, call, &world, 100 + THEIRS, 2).await;
             }
@@ -209,8 +204,8 @@ async fn a_rivals_write_after_a_lost_request_is_a_known_conflict_and_the_closure
 }
 
 /// Row 12, with up to as many rivals as there are slots: the stamp of the one that won is still there.
-#[tokio::test(start_paused = true)]
-async fn several_rivals_after_a_lost_request_are_a_known_conflict_while_the_stamp_of_the_first_is_there() {
+pub(crate) async fn several_rivals_after_a_lost_request_are_a_known_conflict_while_the_stamp_of_the_first_is_there()
+ {
     for call in Call::CHANGES {
         for rivals in 1..=5_u32 {
             let world = World::new().await;
@@ -219,7 +214,7 @@ async fn several_rivals_after_a_lost_request_are_a_known_conflict_while_the_stam
                     world.rival.update("alice", |alice| alice.balance += THEIRS).await.unwrap();
                 }
             };
-            let ended = raced(call, &world, &[Fault::RequestLost, HELD_UP], write).await;
+            let ended = raced(call, &world, &[Fault::RequestLost], write).await;
             if rivals <= 4 {
                 let balance = 100 + THEIRS * i64::from(rivals);
                 assert_conflict(&ended, call, &world, balance, u64::from(1 + rivals)).await;
@@ -231,8 +226,7 @@ async fn several_rivals_after_a_lost_request_are_a_known_conflict_while_the_stam
 }
 
 /// Row 12, with two foreign writes: the version that ours wanted was passed, and nothing tells by whom.
-#[tokio::test(start_paused = true)]
-async fn two_foreign_writes_after_a_lost_request_leave_the_outcome_unknown() {
+pub(crate) async fn two_foreign_writes_after_a_lost_request_leave_the_outcome_unknown() {
     for call in Call::CHANGES {
         for puts in [false, true] {
             let world = World::new().await;
@@ -246,7 +240,7 @@ async fn two_foreign_writes_after_a_lost_request_leave_the_outcome_unknown() {
                     }
                 }
             };
-            let ended = raced(call, &world, &[Fault::RequestLost, HELD_UP], write).await;
+            let ended = raced(call, &world, &[Fault::RequestLost], write).await;
             assert_unknown(&ended, call);
             assert_eq!(world.stored("alice").await.unwrap().version, 3);
         }
@@ -254,8 +248,7 @@ async fn two_foreign_writes_after_a_lost_request_leave_the_outcome_unknown() {
 }
 
 /// Row 13, after a lost request: equal contents are not the same write. Not for a delete, which leaves no contents.
-#[tokio::test(start_paused = true)]
-async fn a_rival_that_writes_identical_content_after_a_lost_request_is_a_conflict_and_never_ok() {
+pub(crate) async fn a_rival_that_writes_identical_content_after_a_lost_request_is_a_conflict_and_never_ok() {
     for call in [Call::Save, Call::Replace, Call::Touch] {
         for foreign in [false, true] {
             let world = World::new().await;
@@ -266,15 +259,14 @@ async fn a_rival_that_writes_identical_content_after_a_lost_request_is_a_conflic
                     world.rival.save(&mut call.held()).await.unwrap();
                 }
             };
-            let ended = raced(call, &world, &[Fault::RequestLost, HELD_UP], write).await;
+            let ended = raced(call, &world, &[Fault::RequestLost], write).await;
             assert_conflict(&ended, call, &world, applied(call), 2).await;
         }
     }
 }
 
 /// Row 18, after a lost request, and for a foreign creator, whose item tells its version and nothing else.
-#[tokio::test(start_paused = true)]
-async fn a_foreign_item_is_already_there_at_our_version_and_unknown_at_another() {
+pub(crate) async fn a_foreign_item_is_already_there_at_our_version_and_unknown_at_another() {
     for (version, lost, unknown) in [
         (1, Fault::RequestLost, false),
         (1, Fault::ConnectionRefused, false),
@@ -283,7 +275,7 @@ async fn a_foreign_item_is_already_there_at_our_version_and_unknown_at_another()
     ] {
         let world = World::new().await;
         let write = async { Foreign::of(&world).put_known("bob", THEIRS, version).await };
-        let ended = raced(Call::Create, &world, &[lost, HELD_UP], write).await;
+        let ended = raced(Call::Create, &world, &[lost], write).await;
         match &ended.result {
             Err(Error::OutcomeUnknown(_)) if unknown => {}
             Err(Error::AlreadyExists(there)) if !unknown => {

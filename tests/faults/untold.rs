@@ -1,7 +1,5 @@
 //! A store that refuses a failed check without telling the item: one read tells, then the table of verdicts answers.
 
-use std::time::Duration;
-
 use dynalock::{Condition, Deleted, Error};
 use dynalock_tests::faults::Fault;
 
@@ -19,8 +17,7 @@ async fn moved_on() -> World {
 const HELD: [Call; 5] = [Call::Create, Call::Save, Call::Replace, Call::Touch, Call::Delete];
 
 /// Row 26.
-#[tokio::test(start_paused = true)]
-async fn one_consistent_read_finds_the_item_that_a_clean_refusal_did_not_tell() {
+pub(crate) async fn one_consistent_read_finds_the_item_that_a_clean_refusal_did_not_tell() {
     for call in HELD {
         let world = moved_on().await;
         world.faults.script(call.operation(), [Fault::Untold]);
@@ -39,8 +36,7 @@ async fn one_consistent_read_finds_the_item_that_a_clean_refusal_did_not_tell() 
 }
 
 /// Row 26, after a doubt.
-#[tokio::test(start_paused = true)]
-async fn a_read_after_a_doubt_finds_the_rivals_stamp_or_leaves_the_outcome_unknown() {
+pub(crate) async fn a_read_after_a_doubt_finds_the_rivals_stamp_or_leaves_the_outcome_unknown() {
     for (call, stamps) in both(HELD) {
         let world = World { stamps, ..moved_on().await };
         world.faults.script(call.operation(), [Fault::RequestLost, Fault::Untold]);
@@ -57,8 +53,7 @@ async fn a_read_after_a_doubt_finds_the_rivals_stamp_or_leaves_the_outcome_unkno
 }
 
 /// Row 26, after a lost reply: what the read finds has the stamp.
-#[tokio::test(start_paused = true)]
-async fn a_read_after_a_lost_reply_finds_the_stamp() {
+pub(crate) async fn a_read_after_a_lost_reply_finds_the_stamp() {
     for (call, stamps) in both(HELD) {
         let world = World::of(stamps).await;
         world.faults.script(call.operation(), [Fault::ReplyLost, Fault::Untold]);
@@ -68,8 +63,7 @@ async fn a_read_after_a_lost_reply_finds_the_stamp() {
 }
 
 /// Row 26, with a condition that the caller gave.
-#[tokio::test(start_paused = true)]
-async fn a_read_tells_that_the_condition_and_not_the_version_was_wrong() {
+pub(crate) async fn a_read_tells_that_the_condition_and_not_the_version_was_wrong() {
     for lost in [Fault::ConnectionRefused, Fault::RequestLost] {
         let world = World::new().await;
         world.faults.script("UpdateItem", [lost, Fault::Untold]);
@@ -80,8 +74,7 @@ async fn a_read_tells_that_the_condition_and_not_the_version_was_wrong() {
 }
 
 /// Row 26, where the item vanished.
-#[tokio::test(start_paused = true)]
-async fn a_read_that_finds_nothing_is_not_found_or_already_gone() {
+pub(crate) async fn a_read_that_finds_nothing_is_not_found_or_already_gone() {
     for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::RequestLost, true)] {
         for call in [Call::Save, Call::Replace, Call::Touch, Call::Delete] {
             let world = World::new().await;
@@ -100,8 +93,7 @@ async fn a_read_that_finds_nothing_is_not_found_or_already_gone() {
 }
 
 /// Row 26, where the read fails too.
-#[tokio::test(start_paused = true)]
-async fn a_read_that_fails_makes_a_conflict_without_an_item_or_an_unknown_outcome() {
+pub(crate) async fn a_read_that_fails_makes_a_conflict_without_an_item_or_an_unknown_outcome() {
     for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::RequestLost, true)] {
         for read in [always(&refusal("AccessDeniedException")), always(&Fault::RequestLost)] {
             for call in HELD {
@@ -150,14 +142,12 @@ async fn an_update_goes_on_from_a_conflict_without_an_item() {
 async fn a_create_in_doubt_is_not_sent_again_because_a_read_finds_nothing() {
     let world = World::new().await;
     world.faults.script("PutItem", [Fault::ReplyLost, Fault::Untold]);
-    world.faults.script("GetItem", [Fault::Delay(Duration::from_secs(1))]);
     let mut bob = Account::bob();
     let rival = async {
-        world.struck().await;
         let created = world.stored("bob").await.unwrap();
         world.rival.delete(&created).await.unwrap();
     };
-    let (result, ()) = tokio::join!(world.table.create(&mut bob).into_future(), rival);
+    let result = world.overtaken(world.table.create(&mut bob).into_future(), "GetItem", rival).await;
     assert_eq!(world.stored("bob").await, None, "{result:?}");
     assert!(matches!(result, Err(Error::OutcomeUnknown(_))), "{result:?}");
 }
@@ -167,15 +157,13 @@ async fn a_create_in_doubt_is_not_sent_again_because_a_read_finds_nothing() {
 async fn a_create_in_doubt_is_not_refused_because_a_read_finds_nothing() {
     let world = World::new().await;
     world.faults.script("PutItem", [Fault::ReplyLost, Fault::Untold]);
-    world.faults.script("GetItem", [Fault::Delay(Duration::from_secs(1))]);
     let mut bob = Account::bob();
     let rival = async {
-        world.struck().await;
         let created = world.stored("bob").await.unwrap();
         world.rival.delete(&created).await.unwrap();
     };
     let condition = Condition::new("attribute_not_exists(balance)");
-    let create = world.table.create(&mut bob).condition(condition).into_future();
-    let (result, ()) = tokio::join!(create, rival);
+    let create = world.table.create(&mut bob).condition(condition);
+    let result = world.overtaken(create.into_future(), "GetItem", rival).await;
     assert!(matches!(result, Err(Error::OutcomeUnknown(_))), "{result:?}");
 }

@@ -16,7 +16,9 @@ use dynalock_tests::{
     recording::Recording,
 };
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+
+use crate::runtimes::{retry, with_retries};
+use crate::transit::Transit;
 
 /// What a call may take that ends by its own limits and not by luck: the default deadline.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -108,6 +110,8 @@ pub(crate) struct World {
     /// Every request that the SDK sent.
     pub(crate) sent: Recording,
     pub(crate) faults: Faults,
+    /// What may hold requests up before they meet the faults.
+    pub(crate) transit: Transit,
     /// Through the faults.
     pub(crate) client: Client,
     pub(crate) table: Table<Account>,
@@ -130,23 +134,34 @@ impl World {
 
     /// A world whose faulty client is configured further.
     pub(crate) async fn with(configure: impl FnOnce(config::Builder) -> config::Builder) -> Self {
-        let store = Store::memory();
+        let world = Self::on(Store::memory(), configure);
+        world.rival.create_table().await.unwrap();
+        world.rival.create(&mut Account::alice()).await.unwrap();
+        world
+    }
+
+    /// A new world around a store that is there.
+    pub(crate) fn on(store: Store, configure: impl FnOnce(config::Builder) -> config::Builder) -> Self {
         let faults = Faults::new(store.http_client());
-        let sent = Recording::new(faults.clone());
+        let transit = Transit::new(faults.clone());
+        let sent = Recording::new(transit.clone());
         // The SDK grants retries from one budget for the whole process, unless told otherwise.
         let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
-        let config = configure(store.config()).retry_partition(retries).http_client(sent.clone());
-        let client = Client::from_conf(config.build());
-        let (table, bare) = (Table::new(&client, "accounts"), Table::new(&client, "accounts"));
-        let rival: Table<Account> = Table::new(&store.client(), "accounts");
-        rival.create_table().await.unwrap();
-        rival.create(&mut Account::alice()).await.unwrap();
-        Self { store, sent, faults, client, table, bare, stamps: Stamps::On, rival }
+        let config = configure(with_retries(store.config()));
+        let client = Client::from_conf(config.retry_partition(retries).http_client(sent.clone()).build());
+        let (table, bare) = (Self::table_on(&client), Self::table_on(&client));
+        let rival = Table::new(&store.client(), "accounts");
+        Self { store, sent, faults, transit, client, table, bare, stamps: Stamps::On, rival }
     }
 
     /// A table of this world's store for items of another struct.
     pub(crate) fn table_of<T: Versioned>(&self) -> Table<T> {
-        Table::new(&self.client, "accounts")
+        Self::table_on(&self.client)
+    }
+
+    /// The same through another client.
+    pub(crate) fn table_on<T: Versioned>(client: &Client) -> Table<T> {
+        Table::new(client, "accounts").with_retry(retry(&[]))
     }
 
     /// The same as a rival with a faultless network has it.
@@ -159,13 +174,20 @@ impl World {
         self.rival.get(id).await.unwrap()
     }
 
-    /// Waits until every fault of the script has begun to strike.
-    pub(crate) async fn struck(&self) {
-        let begun = Instant::now();
-        while !self.faults.is_over() {
-            assert!(begun.elapsed() < DEADLINE, "the faults never struck");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+    /// Runs `call`, and lets `rival` overtake the first request of `operation` that it sends after the script is over.
+    pub(crate) async fn overtaken<T>(
+        &self,
+        call: impl Future<Output = T>,
+        operation: &'static str,
+        rival: impl Future<Output = ()>,
+    ) -> T {
+        let gate = self.transit.hold_up(operation);
+        let overtake = async {
+            tokio::time::timeout(DEADLINE, gate.reached()).await.expect("the request never came");
+            rival.await;
+            gate.open();
+        };
+        tokio::join!(call, overtake).0
     }
 }
 

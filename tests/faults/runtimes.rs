@@ -1,0 +1,62 @@
+//! The two runtimes that the fault matrix holds on: one thread with a paused clock, and several threads with real time.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::{self, retry::RetryConfig};
+use dynalock::Retry;
+use dynalock_tests::faults::Fault;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::JoinSet;
+
+/// Makes two tests of each function that is named, one for each runtime, and `ROWS`: the rows that all of them prove.
+macro_rules! on_both_runtimes {
+    ($($($row:literal),+ => $file:ident::$test:ident;)+) => {
+        const ROWS: &[u32] = &[$($($row),+),+];
+
+        $(mod $test {
+            #[tokio::test(start_paused = true)]
+            async fn on_one_thread() {
+                crate::$file::$test().await;
+            }
+
+            /// In a task, so that the threads of the runtime have it and not the one that waits for it.
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_several_threads() {
+                tokio::spawn(crate::$file::$test()).await.unwrap();
+            }
+        })+
+    };
+}
+
+/// Several threads have no paused clock.
+fn time_is_real() -> bool {
+    Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread
+}
+
+/// How a call that runs into `faults` is tried: as by default, but where time is real with hardly a delay between attempts,
+/// and not for long on a reply that hangs.
+pub(crate) fn retry(faults: &[Fault]) -> Retry {
+    let retry = Retry::default();
+    if !time_is_real() {
+        return retry;
+    }
+    let retry = retry.backoff(Duration::from_millis(1), Duration::from_millis(1));
+    let hangs = faults.iter().any(|fault| matches!(fault, Fault::Hang));
+    if hangs { retry.attempt_timeout(Duration::from_secs(2)) } else { retry }
+}
+
+/// The same for the attempts that the SDK makes by itself.
+pub(crate) fn with_retries(config: config::Builder) -> config::Builder {
+    if !time_is_real() {
+        return config;
+    }
+    config.retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+}
+
+/// Runs `test` for all `cases` at once, so that where time is real, those that wait wait together.
+pub(crate) async fn each<T, F>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    cases.into_iter().map(test).collect::<JoinSet<_>>().join_all().await;
+}
