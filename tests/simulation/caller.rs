@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
 };
 use dynalock_tests::{
     engines::Store,
-    history::{Action, Answer, Call},
+    history::{Action, Answer, Call, Event},
 };
 use fastrand::Rng;
 use tokio::time::Instant;
@@ -36,6 +36,7 @@ pub(crate) struct Setting {
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) name: String,
+    number: u32,
     pub(crate) world: Arc<World>,
     pub(crate) client: Client,
     pub(crate) dice: Rng,
@@ -59,7 +60,8 @@ impl Caller {
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(timeout).build())
             .http_client(line.clone());
         let client = Client::from_conf(config.build());
-        Self { name, world: Arc::clone(world), client, dice, line, keys }
+        let number = world.next_client();
+        Self { name, number, world: Arc::clone(world), client, dice, line, keys }
     }
 
     /// Lets other programs come in between.
@@ -77,8 +79,10 @@ impl Caller {
         self.line.begin(id);
         self.world.note(format_args!("call {id:<4} {} {action:?} {key} at {expected}", self.name));
         let began = self.world.moment();
+        self.world.history().events.push(Event::Began(id));
         let call = Call {
             id,
+            client: self.number,
             action,
             key: key.to_owned(),
             step: 1,
@@ -103,7 +107,9 @@ impl Caller {
         call.requests.0 = self.line.requests();
         call.time.0 = begun.elapsed();
         self.world.note(format_args!("call {:<4} {} answers {answer:?}", call.id, self.name));
-        self.world.history().calls.push(call);
+        let mut history = self.world.history();
+        history.events.push(Event::Ended(call.id));
+        history.calls.push(call);
     }
 }
 
@@ -112,11 +118,4 @@ impl Caller {
 pub(crate) struct Open {
     pub(crate) call: Call,
     begun: Instant,
-}
-
-impl Open {
-    /// What the call appends to the item's list in its present run.
-    pub(crate) fn mark(&self) -> String {
-        format!("{}.{}", self.call.id, self.call.runs)
-    }
 }

@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynalock_tests::history::{Action, Answer};
+use dynalock_tests::history::{Action, Answer, SECRET};
 
 use crate::{
     caller::{Caller, Open, Setting},
-    writer::{MORTAL, TABLE},
+    document::{MORTAL, TABLE},
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -62,12 +62,14 @@ pub(crate) async fn naive(setting: Setting, seed: u64) {
         caller.pause().await;
         let key = caller.key();
         let mut open = caller.begin(Action::Update, key, 0);
+        open.call.runs = 0;
         let mut answer = Answer::Conflict;
         while answer == Answer::Conflict && open.call.runs < 20 {
+            open.call.runs += 1;
             answer = match read(&caller, key).await {
                 Ok(Some(mut item)) => {
                     let old = version_of(&item);
-                    append(&mut item, open.mark());
+                    append(&mut item, open.call.mark());
                     let write = caller
                         .client
                         .update_item()
@@ -81,7 +83,10 @@ pub(crate) async fn naive(setting: Setting, seed: u64) {
                         .expression_attribute_values(":new", number(old + 1))
                         .expression_attribute_values(":old", number(old));
                     match write.send().await.map_err(aws_sdk_dynamodb::Error::from) {
-                        Ok(_) => Answer::Ok,
+                        Ok(_) => {
+                            open.call.seen = Some((old + 1, list_of(&item)));
+                            Answer::Ok
+                        }
                         Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Answer::Conflict,
                         Err(_) => Answer::Unknown(None),
                     }
@@ -89,7 +94,6 @@ pub(crate) async fn naive(setting: Setting, seed: u64) {
                 Ok(None) => Answer::NotFound,
                 Err(()) => Answer::Failed,
             };
-            open.call.runs += 1;
         }
         caller.end(open, answer);
     }
@@ -104,6 +108,11 @@ fn number(number: u64) -> AttributeValue {
 fn version_of(item: &Item) -> u64 {
     let version = item.get("version").and_then(|version| version.as_n().ok());
     version.and_then(|version| version.parse().ok()).unwrap_or_default()
+}
+
+fn list_of(item: &Item) -> Vec<String> {
+    let list = item.get("log").and_then(|list| list.as_l().ok());
+    list.into_iter().flatten().filter_map(|mark| Some(mark.as_s().ok()?.clone())).collect()
 }
 
 fn append(item: &mut Item, mark: String) {
@@ -125,9 +134,9 @@ async fn create(caller: &Caller, open: &Open, key: &str) {
     let mut item = Item::from([
         ("id".into(), AttributeValue::S(key.into())),
         ("version".into(), number(u64::try_from(now.as_micros()).unwrap_or(u64::MAX))),
-        ("color".into(), AttributeValue::S("red".into())),
+        ("color".into(), AttributeValue::S(SECRET.into())),
     ]);
-    append(&mut item, open.mark());
+    append(&mut item, open.call.mark());
     let put = caller.client.put_item().table_name(TABLE).set_item(Some(item));
     let _ = put.condition_expression("attribute_not_exists(id)").send().await;
 }
@@ -151,8 +160,8 @@ async fn update(caller: &mut Caller, open: &Open, key: &str) {
         .condition_expression("attribute_exists(id)")
         .expression_attribute_names("#version", "version")
         .expression_attribute_names("#log", "log")
-        .expression_attribute_values(":mark", AttributeValue::L(vec![AttributeValue::S(open.mark())]))
-        .expression_attribute_values(":color", AttributeValue::S(open.mark()))
+        .expression_attribute_values(":mark", AttributeValue::L(vec![AttributeValue::S(open.call.mark())]))
+        .expression_attribute_values(":color", AttributeValue::S(open.call.mark()))
         .expression_attribute_values(":by", number(by));
     let _ = update.send().await;
 }
@@ -162,7 +171,7 @@ async fn put(caller: &mut Caller, open: &Open, habit: Habit, mut item: Item, sto
     let old = version_of(stored);
     let new = old + if habit == Habit::Restore { caller.dice.u64(1..=3) } else { 1 };
     item.insert("version".into(), number(new));
-    append(&mut item, open.mark());
+    append(&mut item, open.call.mark());
     if habit == Habit::Put {
         item.retain(|name, _| !name.starts_with("_stamp"));
     }

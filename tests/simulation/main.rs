@@ -2,15 +2,20 @@
 //!
 //! A run is drawn from its seed: who writes, what they do, and what the network does to every request. Its clock is
 //! virtual, its store is the embedded engine, and the SDK in between is the real one. Afterwards the whole history of the
-//! store is checked against what each caller was told; see [`dynalock_tests::history`].
+//! store is checked against what each caller was told; see [`dynalock_tests::history`]. And without looking at that order,
+//! some order of the calls is sought that explains their answers; see [`windows`].
 //!
 //! - `DYNALOCK_SEEDS=20000 cargo test -p dynalock-tests --test simulation` runs more seeds.
 //! - `DYNALOCK_SEED=17 cargo test -p dynalock-tests --test simulation -- --nocapture` shows the trace of one.
 
 mod caller;
+mod document;
 mod foreign;
 mod network;
 mod run;
+mod secret;
+mod sequential;
+mod windows;
 mod world;
 mod writer;
 
@@ -31,6 +36,7 @@ use dynalock_tests::history::Tally;
 use crate::{
     network::KINDS,
     run::{Outcome, Plan, Writers, run},
+    windows::Checked,
     world::lock,
 };
 
@@ -51,7 +57,7 @@ fn whatever_goes_wrong_every_answer_is_true() {
     let seeds = number("DYNALOCK_SEEDS").unwrap_or(SEEDS);
     let begun = Instant::now();
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
-    let totals: Mutex<BTreeMap<Writers, (Tally, u32)>> = Mutex::default();
+    let totals: Mutex<BTreeMap<Writers, (Tally, Checked, u32)>> = Mutex::default();
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
@@ -65,7 +71,8 @@ fn whatever_goes_wrong_every_answer_is_true() {
                         let totals = &mut *lock(&totals);
                         let total = totals.entry(plan.writers).or_default();
                         total.0 += outcome.tally;
-                        total.1 += outcome.requests;
+                        total.1 += outcome.checked;
+                        total.2 += outcome.requests;
                     }
                     progress(done.fetch_add(1, Ordering::Relaxed) + 1, seeds, begun);
                 }
@@ -74,19 +81,27 @@ fn whatever_goes_wrong_every_answer_is_true() {
     });
     let totals = lock(&totals);
     println!("\n{seeds} seeds in {:?}", begun.elapsed());
-    for (writers, (tally, requests)) in &*totals {
-        let Tally { writes, ok, unknown, doubled, lost } = tally;
+    for (writers, (tally, checked, requests)) in &*totals {
+        let Tally { writes, ok, unknown, dropped, dropped_applied, doubled, lost } = tally;
         let of_1000 = f64::from(*unknown) * 1000.0 / f64::from((*writes).max(1));
         println!(
-            "{writers:<11} {writes:>7} writes, {ok:>7} Ok, {of_1000:>6.1} unknown of 1,000, {doubled} doubled, \
-             {lost} lost, {requests} requests",
+            "{writers:<11} {writes:>7} writes, {ok:>7} Ok, {of_1000:>6.1} unknown of 1,000, {dropped:>5} dropped \
+             ({dropped_applied} applied), {doubled} doubled, {lost} lost, {requests} requests",
+        );
+        let Checked { windows, operations, longest, unexplained } = checked;
+        println!(
+            "{:<11} {operations:>7} operations in {windows} windows, the longest of {longest}; no order explains {}",
+            "",
+            unexplained.len(),
         );
         let harmless = (*doubled, *lost) == (0, 0);
         assert!(harmless || *writers == Writers::Naive, "{writers}: {doubled} doubled, {lost} lost");
     }
     // Else the faults were too few to prove anything.
-    let naive = totals.get(&Writers::Naive).map_or(0, |(tally, _)| tally.doubled);
-    assert!(naive > 0 || seeds < 100, "the naive loop doubled nothing");
+    if let Some((tally, checked, _)) = totals.get(&Writers::Naive).filter(|_| seeds >= 100) {
+        assert!(tally.doubled > 0, "the naive loop doubled nothing");
+        assert!(!checked.unexplained.is_empty(), "some order explains whatever the naive loop does");
+    }
 }
 
 #[test]

@@ -6,17 +6,19 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dynalock::Table;
 use dynalock_tests::{
     engines::Store,
-    history::{Answer, Tally},
+    history::{Answer, SECRET, Tally},
 };
 use fastrand::Rng;
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     caller::Setting,
+    document::{K0, K0By3, K1, K1By3, K4, K4By3, K16, K16By3, LASTING, MORTAL, TABLE},
     foreign::{foreign, naive},
     network::{KINDS, Ledger, Odds},
+    windows::{self, Checked},
     world::{LATE, World, lock},
-    writer::{K0, K0By3, K1, K1By3, K4, K4By3, K16, K16By3, MORTAL, TABLE, Writer},
+    writer::Writer,
 };
 
 /// Who writes, beside foreign programs.
@@ -68,6 +70,7 @@ impl Plan {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) tally: Tally,
+    pub(crate) checked: Checked,
     pub(crate) breaches: Vec<String>,
     pub(crate) trace: Vec<String>,
     pub(crate) requests: u32,
@@ -88,7 +91,7 @@ async fn simulate(plan: Plan) -> Outcome {
     let store = Store::memory();
     let ledger = Ledger::new(&world, store.http_client());
     let odds = Odds { faults: *pick(&mut dice, &[30, 150, 350]), duplicates: 80, kinds: plan.kinds };
-    let keys: &[&[&str]] = &[&["lasting"], &[MORTAL], &["lasting", MORTAL]];
+    let keys: &[&[&str]] = &[&[LASTING], &[MORTAL], &[LASTING, MORTAL]];
     let keys = pick(&mut dice, keys);
     let setting = Setting { world: world.clone(), store, ledger, odds, keys, calls: plan.calls };
     let adopted = dice.u32(0..6) == 0;
@@ -130,11 +133,13 @@ async fn simulate(plan: Plan) -> Outcome {
     look_again(&setting).await;
 
     let history = setting.world.history().clone();
+    let checked = windows::check(&history);
     if plan.writers != Writers::Naive {
         breaches.extend(history.breaches());
+        breaches.extend(checked.unexplained.iter().cloned());
     }
     let requests = history.calls.iter().map(|call| call.requests.0).sum();
-    Outcome { tally: history.tally(), breaches, trace: setting.world.trace(), requests }
+    Outcome { tally: history.tally(), checked, breaches, trace: setting.world.trace(), requests }
 }
 
 fn pick<'a, T>(dice: &mut Rng, choices: &'a [T]) -> &'a T {
@@ -148,7 +153,7 @@ async fn prepare(setting: &Setting, adopted: bool) {
     Table::<K4>::new(&client, TABLE).create_table().await.expect("a table");
     for key in setting.keys {
         let put = client.put_item().table_name(TABLE).item("id", AttributeValue::S((*key).into()));
-        let put = put.item("log", AttributeValue::L(vec![])).item("color", AttributeValue::S("red".into()));
+        let put = put.item("log", AttributeValue::L(vec![])).item("color", AttributeValue::S(SECRET.into()));
         let has_version = !adopted || *key == MORTAL;
         let put = if has_version { put.item("version", AttributeValue::N("1".into())) } else { put };
         put.send().await.expect("an item");

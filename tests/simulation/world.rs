@@ -11,7 +11,7 @@ use std::{
 
 use aws_smithy_async::time::TimeSource;
 use dynalock::Error;
-use dynalock_tests::history::{Effect, History};
+use dynalock_tests::history::{Effect, Event, History};
 use tokio::time::Instant;
 
 /// Names the call that a request belongs to.
@@ -29,6 +29,7 @@ pub(crate) struct World {
     begun: Instant,
     history: Mutex<History>,
     trace: Mutex<Vec<String>>,
+    clients: AtomicU32,
     calls: AtomicU32,
     creates: Mutex<Creates>,
     last_time: Mutex<Duration>,
@@ -53,6 +54,7 @@ impl World {
             begun,
             history: Mutex::default(),
             trace: Mutex::default(),
+            clients: AtomicU32::new(0),
             calls: AtomicU32::new(0),
             creates: Mutex::new(Creates { under_way: 0, last_end: begun }),
             last_time: Mutex::default(),
@@ -74,6 +76,10 @@ impl World {
         lock(&self.trace).push(format!("{time:>7} ms  {line}"));
     }
 
+    pub(crate) fn next_client(&self) -> u32 {
+        self.clients.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     pub(crate) fn next_call(&self) -> u32 {
         self.calls.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -87,7 +93,10 @@ impl World {
         use dynalock_tests::history::version;
         let (old, new) = (version(&effect.before), version(&effect.after));
         self.note(format_args!("call {:<4} {} applied: {old} -> {new}", effect.call, effect.operation));
-        self.history().effects.push(effect);
+        let mut history = self.history();
+        let index = history.effects.len();
+        history.events.push(Event::Applied(index));
+        history.effects.push(effect);
     }
 
     /// Runs what may create an item.

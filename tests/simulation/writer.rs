@@ -1,74 +1,17 @@
 //! A program that writes with dynalock, by every call there is.
 
-use std::{fmt::Debug, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use dynalock::{Condition, Deleted, Error, Retry, Table, Versioned};
+use dynalock::{Condition, Deleted, Error, Retry, Table};
 use dynalock_tests::history::{Action, Answer};
-use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use crate::{
     caller::{Caller, Open, Setting},
+    document::{Document, MORTAL, TABLE, id},
+    secret::leak,
     world::lock,
 };
-
-pub(crate) const TABLE: &str = "simulation";
-
-/// The key of an item that may be deleted. The other items stay.
-pub(crate) const MORTAL: &str = "mortal";
-
-/// What each program makes of the same items.
-pub(crate) trait Document: Versioned<Key = String> + Clone + Debug + PartialEq {
-    const STEP: u64;
-    const STAMPS: u64;
-
-    fn new(id: &str) -> Self;
-    fn version(&self) -> u64;
-    fn log(&mut self) -> &mut Vec<String>;
-
-    fn seen(&self) -> (u64, Vec<String>) {
-        (self.version(), self.clone().log().clone())
-    }
-}
-
-macro_rules! document {
-    ($name:ident, stamps = $stamps:literal, step = $step:literal) => {
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Versioned)]
-        #[dynalock(stamps = $stamps)]
-        pub(crate) struct $name {
-            #[dynalock(partition_key)]
-            id: String,
-            log: Vec<String>,
-            #[dynalock(version, start = "clock", step = $step)]
-            version: u64,
-        }
-
-        impl Document for $name {
-            const STEP: u64 = $step;
-            const STAMPS: u64 = $stamps;
-
-            fn new(id: &str) -> Self {
-                Self { id: id.into(), log: vec![], version: 0 }
-            }
-
-            fn version(&self) -> u64 {
-                self.version
-            }
-
-            fn log(&mut self) -> &mut Vec<String> {
-                &mut self.log
-            }
-        }
-    };
-}
-
-document!(K0, stamps = 0, step = 1);
-document!(K1, stamps = 1, step = 1);
-document!(K4, stamps = 4, step = 1);
-document!(K16, stamps = 16, step = 1);
-document!(K0By3, stamps = 0, step = 3);
-document!(K1By3, stamps = 1, step = 3);
-document!(K4By3, stamps = 4, step = 3);
-document!(K16By3, stamps = 16, step = 3);
 
 pub(crate) struct Writer<D: Document> {
     caller: Caller,
@@ -93,9 +36,13 @@ impl<D: Document> Writer<D> {
             self.caller.pause().await;
             let key = self.caller.key();
             match (self.caller.dice.u32(0..12), self.held.take()) {
-                (0..5, held) => {
+                (0..4, held) => {
                     self.held = held;
                     self.update(key).await;
+                }
+                (4, held) => {
+                    self.held = held;
+                    self.try_update(key).await;
                 }
                 (5, _) if key == MORTAL => self.update_or_create(key).await,
                 (6, _) if key == MORTAL => self.create(key).await,
@@ -126,45 +73,75 @@ impl<D: Document> Writer<D> {
         open
     }
 
-    async fn update(&mut self, key: &str) {
+    /// Waits for a call, or loses patience and drops it: `None`.
+    async fn wait<T>(&mut self, call: impl Future<Output = T>) -> Option<T> {
+        let (patient, patience) = (self.caller.dice.u32(0..8) > 0, self.caller.dice.u64(0..80));
+        let patience = if patient { Duration::MAX } else { Duration::from_millis(patience) };
+        timeout(patience, call).await.ok()
+    }
+
+    async fn update(&mut self, key: &'static str) {
         let mut open = self.begin(Action::Update, key, 0);
         open.call.runs = 0;
-        let answer = self
-            .table
-            .update(key, |object: &mut D| {
-                open.call.runs += 1;
-                object.log().push(open.mark());
-            })
-            .await;
+        let change = |object: &mut D| {
+            open.call.runs += 1;
+            object.log().push(open.call.mark());
+        };
+        let answer = self.wait(self.table.update(key, change).into_future()).await;
         self.hand_over(open, answer);
     }
 
-    async fn update_or_create(&mut self, key: &str) {
+    async fn try_update(&mut self, key: &'static str) {
+        let action = Action::TryUpdate(self.caller.dice.usize(0..10));
+        let mut open = self.begin(action, key, 0);
+        open.call.runs = 0;
+        let change = |object: &mut D| {
+            open.call.runs += 1;
+            open.call.seen = Some(object.seen());
+            if action.refuses(object.log().len()) {
+                return Err(Refusal(None));
+            }
+            object.log().push(open.call.mark());
+            Ok(())
+        };
+        let answer = self.wait(self.table.try_update(key, change).into_future()).await;
+        let answer = match answer {
+            Some(Err(Refusal(None))) => return self.caller.end(open, Answer::Refused),
+            Some(Err(Refusal(Some(error)))) => Some(Err(error)),
+            Some(Ok(object)) => Some(Ok(object)),
+            None => None,
+        };
+        open.call.seen = None;
+        self.hand_over(open, answer);
+    }
+
+    async fn update_or_create(&mut self, key: &'static str) {
         let mut open = self.begin(Action::UpdateOrCreate, key, 0);
         open.call.runs = 0;
         let change = |object: &mut D| {
             open.call.runs += 1;
-            object.log().push(open.mark());
+            object.log().push(open.call.mark());
         };
-        let call = self.table.update_or_create(key, || D::new(key), change).into_future();
-        let answer = self.caller.world.create(call).await;
+        let call = self.table.update_or_create(key, || D::new(key), change);
+        let world = Arc::clone(&self.caller.world);
+        let answer = world.create(self.wait(call.into_future())).await;
         self.hand_over(open, answer);
     }
 
-    async fn create(&mut self, key: &str) {
+    async fn create(&mut self, key: &'static str) {
         let open = self.begin(Action::Create, key, 0);
         let mut object = D::new(key);
-        object.log().push(open.mark());
+        object.log().push(open.call.mark());
         let before = object.clone();
-        let answer = self.caller.world.create(self.table.create(&mut object).into_future()).await;
-        assert!(answer.is_ok() || object == before, "I8: an object changed without Ok");
-        self.hand_over(open, answer.map(|()| object));
+        let world = Arc::clone(&self.caller.world);
+        let answer = world.create(self.wait(self.table.create(&mut object).into_future())).await;
+        self.hand_over_changed(open, answer, &before, object);
     }
 
     async fn write(&mut self, action: Action, mut object: D) {
         let open = self.begin(action, &id(&object), object.version());
         if action != Action::Touch {
-            object.log().push(open.mark());
+            object.log().push(open.call.mark());
         }
         let before = object.clone();
         let call = match action {
@@ -176,17 +153,17 @@ impl<D: Document> Writer<D> {
             }
             _ => self.table.save(&mut object),
         };
-        let answer = call.await;
-        assert!(answer.is_ok() || object == before, "I8: an object changed without Ok");
-        self.hand_over(open, answer.map(|()| object));
+        let answer = self.wait(call.into_future()).await;
+        self.hand_over_changed(open, answer, &before, object);
     }
 
     async fn delete(&mut self, object: &D) {
         let open = self.begin(Action::Delete, &id(object), object.version());
-        match self.table.delete(object).await {
-            Ok(Deleted::Now) => self.caller.end(open, Answer::Ok),
-            Ok(Deleted::AlreadyGone) => self.caller.end(open, Answer::AlreadyGone),
-            Err(error) => self.hand_over(open, Err(error)),
+        match self.wait(self.table.delete(object).into_future()).await {
+            Some(Ok(Deleted::Now)) => self.caller.end(open, Answer::Ok),
+            Some(Ok(Deleted::AlreadyGone)) => self.caller.end(open, Answer::AlreadyGone),
+            Some(Err(error)) => self.hand_over(open, Some(Err(error))),
+            None => self.hand_over(open, None),
         }
     }
 
@@ -204,17 +181,27 @@ impl<D: Document> Writer<D> {
         self.caller.end(open, answer);
     }
 
+    /// Ends a call that was given the object itself.
+    fn hand_over_changed(&mut self, open: Open, answer: Option<Result<(), Error>>, before: &D, after: D) {
+        let done = matches!(answer, Some(Ok(())));
+        assert!(done || after == *before, "I8: an object changed without Ok");
+        self.hand_over(open, answer.map(|answer| answer.map(|()| after)));
+    }
+
     /// Ends a call; the object stays at hand if it was stored.
-    fn hand_over(&mut self, mut open: Open, answer: Result<D, Error>) {
+    fn hand_over(&mut self, mut open: Open, answer: Option<Result<D, Error>>) {
         let error = match answer {
-            Ok(object) => {
+            Some(Ok(object)) => {
                 open.call.seen = Some(object.seen());
                 self.held = Some(object);
                 return self.caller.end(open, Answer::Ok);
             }
-            Err(error) => error,
+            Some(Err(error)) => error,
+            None => return self.caller.end(open, Answer::Dropped),
         };
-        if let Error::Conflict(conflict) | Error::AlreadyExists(conflict) = &error {
+        if let Error::Conflict(conflict) | Error::AlreadyExists(conflict) | Error::ConditionFailed(conflict) =
+            &error
+        {
             open.call.seen = conflict.current::<D>().ok().map(|object| object.seen());
         }
         let (id, answer) = (open.call.id, refused(&error));
@@ -225,14 +212,17 @@ impl<D: Document> Writer<D> {
     }
 }
 
-fn id<D: Document>(object: &D) -> String {
-    match serde_json::to_value(object) {
-        Ok(object) => object["id"].as_str().unwrap_or_default().to_owned(),
-        Err(error) => panic!("a document is plain data: {error}"),
+/// Why a `try_update` did not write: its closure refused, or dynalock failed.
+struct Refusal(Option<Error>);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self(Some(error))
     }
 }
 
 fn refused(error: &Error) -> Answer {
+    assert_eq!(leak(error), None, "I12: an error shows an item");
     match error {
         Error::Conflict(_) => Answer::Conflict,
         Error::AlreadyExists(_) => Answer::AlreadyExists,

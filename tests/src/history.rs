@@ -1,17 +1,18 @@
 //! What happened to the items of a table, in the order in which the store did it, and the rules that every such history
 //! must keep, whatever the network did.
 //!
-//! Items under test have a number `version` and a list `log`. Each write appends an id of its own to the list, made of its
-//! call and of how often the call has tried: `"17.2"` is what call 17 appends in its second run. So the history itself
-//! tells whose writes were applied, how often, and on top of what.
+//! Items under test have a number `version` and a list `log`. Each write appends a mark of its own to the list, made of its
+//! call and of how often the call has tried: `"hunter2 17.2"` is what call 17 appends in its second run. So the history
+//! itself tells whose writes were applied, how often, and on top of what.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    time::Duration,
-};
+mod rules;
+
+use std::time::Duration;
 
 use serde_json::Value;
+
+/// Stands in every value that an item holds, so that no output shows one unnoticed.
+pub const SECRET: &str = "hunter2";
 
 /// An item as the store has it, in DynamoDB's JSON.
 pub type Stored = Option<Value>;
@@ -38,6 +39,8 @@ pub enum Action {
     Get,
     /// `update`.
     Update,
+    /// `try_update`, with a closure that refuses where the list is longer than this.
+    TryUpdate(usize),
     /// `update_or_create`.
     UpdateOrCreate,
     /// `create`.
@@ -71,8 +74,12 @@ pub enum Answer {
     NotFound,
     /// The caller's condition did not hold.
     ConditionFailed,
+    /// The caller's closure refused.
+    Refused,
     /// It may have been done. What a later read of the item said about that.
     Unknown(Option<bool>),
+    /// It may have been done: its caller did not wait for the answer.
+    Dropped,
     /// An error of the SDK's: not done.
     Failed,
     /// Another program's call, which makes no promise.
@@ -84,6 +91,8 @@ pub enum Answer {
 pub struct Call {
     /// Its number.
     pub id: u32,
+    /// The number of the program that made it; from 1.
+    pub client: u32,
     /// What it was to do.
     pub action: Action,
     /// To which item.
@@ -102,7 +111,7 @@ pub struct Call {
     pub answer: Answer,
     /// How often the change was applied to an object.
     pub runs: u32,
-    /// The version and the list that it returned, also within an error.
+    /// The version and the list that it returned, also within an error, or that its closure refused.
     pub seen: Option<(u64, Vec<String>)>,
     /// How many requests the SDK sent, and how many it might.
     pub requests: (u32, u32),
@@ -111,15 +120,37 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether the caller's condition does not hold for an item.
-    fn is_too_long(&self, item: &Stored) -> bool {
-        matches!(self.action, Action::SaveIf(limit) if log(item).len() > limit)
+    /// What it appends to the list in its present run.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("{SECRET} {}.{}", self.id, self.runs)
     }
+}
+
+impl Action {
+    /// Whether the caller has a limit, and a list of this length is beyond it.
+    #[must_use]
+    pub fn refuses(self, length: usize) -> bool {
+        matches!(self, Self::SaveIf(limit) | Self::TryUpdate(limit) if length > limit)
+    }
+}
+
+/// What happened next.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// The call of this number began.
+    Began(u32),
+    /// The store carried out the effect of this index.
+    Applied(usize),
+    /// The call of this number ended.
+    Ended(u32),
 }
 
 /// All effects and all calls of a run.
 #[derive(Clone, Debug, Default)]
 pub struct History {
+    /// In the order of time; of what happens at once, in the order in which it was recorded.
+    pub events: Vec<Event>,
     /// In the order of the store.
     pub effects: Vec<Effect>,
     /// In the order of their ends.
@@ -135,6 +166,10 @@ pub struct Tally {
     pub ok: u32,
     /// Those whose outcome stayed unknown.
     pub unknown: u32,
+    /// Those that were dropped before they ended.
+    pub dropped: u32,
+    /// Those of the dropped ones that were applied.
+    pub dropped_applied: u32,
     /// Those that were applied more than once.
     pub doubled: u32,
     /// Those that were answered Ok, and were never applied.
@@ -146,6 +181,8 @@ impl std::ops::AddAssign for Tally {
         self.writes += more.writes;
         self.ok += more.ok;
         self.unknown += more.unknown;
+        self.dropped += more.dropped;
+        self.dropped_applied += more.dropped_applied;
         self.doubled += more.doubled;
         self.lost += more.lost;
     }
@@ -165,61 +202,7 @@ pub fn log(item: &Stored) -> Vec<String> {
     list.into_iter().flatten().filter_map(|id| Some(id["S"].as_str()?.to_owned())).collect()
 }
 
-/// The write stamps of an item, by slot.
-fn stamps(item: &Stored) -> BTreeMap<&str, &str> {
-    let attributes = item.as_ref().and_then(Value::as_object).into_iter().flatten();
-    attributes
-        .filter(|(name, _)| name.starts_with("_stamp"))
-        .filter_map(|(name, value)| Some((name.as_str(), value["B"].as_str()?)))
-        .collect()
-}
-
-/// What no writer under test knows of.
-fn unknown_attributes(item: &Stored) -> BTreeMap<&str, &Value> {
-    let known = |name: &str| name.starts_with("_stamp") || matches!(name, "id" | "log" | "version");
-    let attributes = item.as_ref().and_then(Value::as_object).into_iter().flatten();
-    attributes.map(|(name, value)| (name.as_str(), value)).filter(|(name, _)| !known(name)).collect()
-}
-
-/// Collects what is wrong.
-#[derive(Debug, Default)]
-struct Breaches(Vec<String>);
-
-impl Breaches {
-    fn unless(&mut self, holds: bool, rule: &str, about: &dyn fmt::Debug) {
-        if !holds {
-            self.0.push(format!("{rule}: {about:?}"));
-        }
-    }
-}
-
 impl History {
-    /// Returns every breach of the rules, worded with the rule's number; none is what must hold.
-    #[must_use]
-    pub fn breaches(&self) -> Vec<String> {
-        let mut breaches = Breaches::default();
-        self.check_versions(&mut breaches);
-        let calls: BTreeMap<u32, &Call> = self.calls.iter().map(|call| (call.id, call)).collect();
-        let mut stamps_so_far = BTreeSet::new();
-        for effect in &self.effects {
-            let Some(call) = calls.get(&effect.call) else { continue };
-            if call.action == Action::Foreign {
-                continue;
-            }
-            check_change(call, effect, &mut breaches);
-            if effect.after.is_some() && call.stamps > 0 {
-                check_stamp(call, effect, &mut stamps_so_far, &mut breaches);
-            }
-        }
-        for call in &self.calls {
-            self.check_answer(call, &mut breaches);
-            self.check_moment(call, &mut breaches);
-            let bounded = call.requests.0 <= call.requests.1 && call.time.0 <= call.time.1;
-            breaches.unless(bounded, "I11: a call has an end", call);
-        }
-        breaches.0
-    }
-
     /// Counts what became of the writes of everybody but foreign programs.
     #[must_use]
     pub fn tally(&self) -> Tally {
@@ -232,6 +215,8 @@ impl History {
             tally.writes += 1;
             tally.ok += u32::from(call.answer == Answer::Ok);
             tally.unknown += u32::from(matches!(call.answer, Answer::Unknown(_)));
+            tally.dropped += u32::from(call.answer == Answer::Dropped);
+            tally.dropped_applied += u32::from(call.answer == Answer::Dropped && effects > 0);
             tally.doubled += u32::from(effects > 1);
             tally.lost += u32::from(call.answer == Answer::Ok && effects == 0);
         }
@@ -241,123 +226,5 @@ impl History {
     fn effects_of(&self, call: &Call) -> impl Iterator<Item = (usize, &Effect)> {
         let call = call.id;
         self.effects.iter().enumerate().filter(move |(_, effect)| effect.call == call)
-    }
-
-    /// The states of an item while a call was under way.
-    fn states_during(&self, call: &Call) -> Vec<&Stored> {
-        let of_key = |effect: &&Effect| effect.key == call.key;
-        let first =
-            self.effects[..call.began].iter().rev().find(of_key).map_or(&None, |effect| &effect.after);
-        let later = self.effects[call.began..call.ended].iter().filter(of_key).map(|effect| &effect.after);
-        std::iter::once(first).chain(later).collect()
-    }
-
-    /// I4, for everybody: no version of a key is ever used twice.
-    fn check_versions(&self, breaches: &mut Breaches) {
-        let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
-        for effect in self.effects.iter().filter(|effect| effect.after.is_some()) {
-            let version = version(&effect.after);
-            let before = highest.insert(&effect.key, version);
-            let increases = before.is_none_or(|before| version > before);
-            breaches.unless(increases, "I4: versions of a key strictly increase", effect);
-        }
-    }
-
-    /// I2, I3, I6 and I7: how often a call was applied, by what it answered.
-    fn check_answer(&self, call: &Call, breaches: &mut Breaches) {
-        let effects: Vec<_> = self.effects_of(call).collect();
-        let (least, most) = match call.answer {
-            Answer::Open => return,
-            _ if call.action == Action::Get => (0, 0),
-            Answer::Ok => (1, 1),
-            Answer::AlreadyGone | Answer::Unknown(None) => (0, 1),
-            Answer::Unknown(Some(applied)) => (usize::from(applied), usize::from(applied)),
-            Answer::Conflict
-            | Answer::AlreadyExists
-            | Answer::NotFound
-            | Answer::ConditionFailed
-            | Answer::Failed => (0, 0),
-        };
-        let rule = match call.answer {
-            Answer::Ok => "I2: Ok is applied exactly once",
-            Answer::Unknown(_) | Answer::AlreadyGone => {
-                "I6: an open outcome is none or one effect, as read later"
-            }
-            _ => "I3: a refusal is never applied",
-        };
-        breaches.unless((least..=most).contains(&effects.len()), rule, &(call, &effects));
-        let last_run = format!("{}.{}", call.id, call.runs);
-        for (index, effect) in effects {
-            if !matches!(call.action, Action::Touch | Action::Delete) {
-                let own = log(&effect.after).last() == Some(&last_run);
-                breaches.unless(own, "I7: only the last run of a change is applied", &(call, effect));
-            }
-            if call.answer == Answer::Ok {
-                let in_time = (call.began..call.ended).contains(&index);
-                breaches.unless(in_time, "I13: Ok is applied before it is answered", &(call, effect));
-                let seen = call.seen.as_ref().map(|(version, _)| *version);
-                let raised = effect.after.is_none() || seen == Some(version(&effect.after));
-                breaches.unless(raised, "I8: Ok returns the version that was stored", &(call, effect));
-            }
-        }
-    }
-
-    /// I13: there is a moment between a call's beginning and its end at which its answer is right. The store's own order
-    /// is known, so that no other one needs to be sought.
-    fn check_moment(&self, call: &Call, breaches: &mut Breaches) {
-        let states = self.states_during(call);
-        let at_some_moment = |holds: &dyn Fn(&Stored) -> bool| states.iter().any(|state| holds(state));
-        let right = match (call.answer, &call.seen) {
-            (Answer::NotFound | Answer::AlreadyGone, _) => at_some_moment(&Option::is_none),
-            (Answer::AlreadyExists, None) => at_some_moment(&Option::is_some),
-            (Answer::ConditionFailed, _) => {
-                at_some_moment(&|state| version(state) == call.expected && call.is_too_long(state))
-            }
-            // Without an item, a conflict says only that the check failed.
-            (Answer::Conflict, None) => at_some_moment(&|state| {
-                call.expected == 0 || version(state) != call.expected || call.is_too_long(state)
-            }),
-            (Answer::Ok | Answer::Conflict | Answer::AlreadyExists, Some((number, list))) => {
-                at_some_moment(&|state| state.is_some() && version(state) == *number && log(state) == *list)
-            }
-            _ => true,
-        };
-        breaches.unless(right, "I13: an answer is right at some moment of its call", &call);
-    }
-}
-
-/// I1, I4 and I10: what a write changes, and that it leaves everything else as it was.
-fn check_change(call: &Call, effect: &Effect, breaches: &mut Breaches) {
-    let about = (call, effect);
-    let (old, new) = (version(&effect.before), version(&effect.after));
-    if call.action == Action::Delete {
-        let deleted = effect.after.is_none() && old == call.expected;
-        return breaches.unless(deleted, "I1: a delete removes the version that its caller saw", &about);
-    }
-    // A first version comes from the clock.
-    let stepped = old == 0 || new == old + call.step;
-    breaches.unless(stepped, "I4: a write raises the version by its step", &about);
-    let (mut list, run) = (log(&effect.before), format!("{}.{}", call.id, call.runs));
-    if call.action != Action::Touch {
-        list.push(run);
-    }
-    breaches.unless(log(&effect.after) == list, "I1: a write builds on what it found", &about);
-    let kept = unknown_attributes(&effect.before) == unknown_attributes(&effect.after);
-    let keeps = effect.operation == "UpdateItem";
-    breaches.unless(kept || !keeps, "I10: attributes that a struct does not know survive", &about);
-}
-
-/// I5: a write leaves one stamp, in its slot, and no other write has the same.
-fn check_stamp(call: &Call, effect: &Effect, all: &mut BTreeSet<String>, breaches: &mut Breaches) {
-    let before = stamps(&effect.before);
-    let after = stamps(&effect.after);
-    let slot = format!("_stamp{}", version(&effect.after) / call.step % call.stamps);
-    let own = after.get(&*slot).map(|stamp| (*stamp).to_owned()).unwrap_or_default();
-    breaches.unless(!own.is_empty() && all.insert(own), "I5: each stamp is applied once", &(call, effect));
-    if effect.operation == "UpdateItem" {
-        let others = |stamps: BTreeMap<&str, &str>| -> Vec<String> {
-            stamps.iter().filter(|(name, _)| **name != slot).map(|stamp| format!("{stamp:?}")).collect()
-        };
-        breaches.unless(others(before) == others(after), "I5: a write leaves other stamps", &(call, effect));
     }
 }
