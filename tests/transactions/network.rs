@@ -1,0 +1,81 @@
+//! A network on which requests and replies are lost now and then.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
+use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use dynalock_tests::engines::{Store, table_name};
+use dynalock_tests::faults::{Fault, Faults, Reply};
+use fastrand::Rng;
+
+/// Of 100 requests, so many go wrong.
+const FAULTS: u32 = 12;
+
+/// A client of `store` behind a network of its own, whose faults are drawn from `seed`.
+pub(crate) fn client(store: &Store, seed: u64) -> Client {
+    let (faults, dice) = (Faults::new(store.http_client()), Arc::new(Mutex::new(Rng::with_seed(seed))));
+    // The SDK grants retries from one budget for the whole process, unless told otherwise.
+    let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
+    let quick = RetryConfig::standard().with_initial_backoff(Duration::from_millis(2));
+    let config = store.config().retry_config(quick).retry_partition(retries);
+    Client::from_conf(config.http_client(Network { faults, dice }).build())
+}
+
+#[derive(Clone, Debug)]
+struct Network {
+    faults: Faults,
+    dice: Arc<Mutex<Rng>>,
+}
+
+impl HttpClient for Network {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let (line, network) = (self.faults.http_connector(settings, components), self.clone());
+        SharedHttpConnector::new(Line { network, line })
+    }
+}
+
+#[derive(Debug)]
+struct Line {
+    network: Network,
+    line: SharedHttpConnector,
+}
+
+impl HttpConnector for Line {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Network { faults, dice } = &self.network;
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        if let Some((_, operation)) = target.rsplit_once('.') {
+            let dice = &mut *dice.lock().unwrap_or_else(PoisonError::into_inner);
+            // A program sends one request at a time, so this strikes the one that is sent now.
+            faults.script(operation, (dice.u32(..100) < FAULTS).then(|| draw(operation, dice)));
+        }
+        self.line.call(request)
+    }
+}
+
+fn draw(operation: &str, dice: &mut Rng) -> Fault {
+    let refusal = |exception| Fault::Instead(Reply::new(400, exception));
+    match (dice.u32(..10), operation) {
+        (0 | 1, _) => Fault::ReplyLost,
+        (2, _) => Fault::RequestLost,
+        (3, _) => Fault::After(Reply::internal_server_error()),
+        (4, _) => Fault::Instead(Reply::internal_server_error()),
+        (5, _) => Fault::Late(Duration::from_millis(dice.u64(..50))),
+        // Without write stamps, nothing tells of the first of two other writes.
+        (6, "TransactWriteItems") => Fault::Twice,
+        (6 | 7, _) => Fault::Truncated,
+        (8, "TransactWriteItems") => refusal("TransactionInProgressException"),
+        (8, "PutItem" | "UpdateItem") => refusal("TransactionConflictException"),
+        _ => refusal("ThrottlingException"),
+    }
+}
