@@ -10,19 +10,23 @@ use std::process::{Command, ExitCode};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure::AllOld};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValuesOnConditionCheckFailure::AllOld, TransactWriteItem, Update,
+};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use dynalock::{Table, Versioned};
+use dynalock::{Table, Transaction, Versioned, transact};
 use serde::{Deserialize, Serialize};
 
 type Failure = Box<dyn std::error::Error>;
 
-const CALLS: [&str; 4] = ["create", "get", "save", "update"];
+const CALLS: [&str; 7] =
+    ["create", "get", "save", "update", "transaction of 2", "transaction of 25", "transact 2"];
 const FEW: u64 = 20;
 const MANY: u64 = 120;
 
@@ -47,11 +51,11 @@ fn compare() -> Result<(), Failure> {
         println!("valgrind is not installed: nothing is measured");
         return Ok(());
     }
-    println!("{:<8} {:>14} {:>14} {:>7}", "call", "by hand", "dynalock", "ratio");
+    println!("{:<17} {:>14} {:>14} {:>7}", "call", "by hand", "dynalock", "ratio");
     for call in CALLS {
         let hand = instructions("hand", call)?;
         let dynalock = instructions("dynalock", call)?;
-        println!("{call:<8} {hand:>14.0} {dynalock:>14.0} {:>7.3}", dynalock / hand);
+        println!("{call:<17} {hand:>14.0} {dynalock:>14.0} {:>7.3}", dynalock / hand);
     }
     Ok(())
 }
@@ -83,7 +87,7 @@ fn work(side: &str, call: &str, repetitions: &str) -> Result<(), Failure> {
         for _ in 0..repetitions {
             match side {
                 "hand" => by_hand(&client, call).await?,
-                _ => by_dynalock(&table, call).await?,
+                _ => by_dynalock(&client, &table, call).await?,
             }
         }
         Ok(())
@@ -107,8 +111,17 @@ struct Order {
 }
 
 fn order() -> Order {
+    order_of("order-4711".into())
+}
+
+/// What a transaction holds.
+fn held(orders: u32) -> Vec<Order> {
+    (0..orders).map(|number| order_of(format!("order-{number}"))).collect()
+}
+
+fn order_of(id: String) -> Order {
     Order {
-        id: "order-4711".into(),
+        id,
         customer: "customer-42".into(),
         status: "open".into(),
         cents: 123_456,
@@ -122,14 +135,34 @@ fn order() -> Order {
     }
 }
 
-async fn by_dynalock(orders: &Table<Order>, call: &str) -> Result<(), Failure> {
+async fn by_dynalock(client: &Client, orders: &Table<Order>, call: &str) -> Result<(), Failure> {
     match call {
         "create" => orders.create(black_box(&mut order())).await?,
         "get" => drop(black_box(orders.get("order-4711").await?)),
         "save" => orders.save(black_box(&mut order())).await?,
-        _ => drop(black_box(orders.update("order-4711", |order| order.cents += 1).await?)),
+        "update" => drop(black_box(orders.update("order-4711", |order| order.cents += 1).await?)),
+        "transaction of 2" => save_together(client, orders, held(2)).await?,
+        "transaction of 25" => save_together(client, orders, held(25)).await?,
+        _ => {
+            let moved = transact(client, move |tx| async move {
+                let mut from = tx.get(orders, "order-4711").await?.ok_or(dynalock::Error::NotFound)?;
+                let mut to = tx.get(orders, "order-4712").await?.ok_or(dynalock::Error::NotFound)?;
+                from.cents -= 1;
+                to.cents += 1;
+                tx.save(orders, from)?;
+                tx.save(orders, to)
+            });
+            moved.await?;
+        }
     }
     Ok(())
+}
+
+async fn save_together(client: &Client, orders: &Table<Order>, mut held: Vec<Order>) -> Result<(), Failure> {
+    let saves = black_box(&mut held)
+        .iter_mut()
+        .fold(Transaction::new(client), |transaction, order| transaction.save(orders, order));
+    Ok(saves.commit().await?)
 }
 
 async fn by_hand(client: &Client, call: &str) -> Result<(), Failure> {
@@ -146,7 +179,7 @@ async fn by_hand(client: &Client, call: &str) -> Result<(), Failure> {
                 .send()
                 .await?;
         }
-        "get" => drop(black_box(read(client).await?)),
+        "get" => drop(black_box(read(client, "order-4711").await?)),
         "save" => {
             let mut order = black_box(order());
             let expected = AttributeValue::N(order.version.to_string());
@@ -172,8 +205,8 @@ async fn by_hand(client: &Client, call: &str) -> Result<(), Failure> {
             }
             request.send().await?;
         }
-        _ => {
-            let mut order = read(client).await?;
+        "update" => {
+            let mut order = read(client, "order-4711").await?;
             let expected = AttributeValue::N(order.version.to_string());
             order.version += 1;
             order.cents += 1;
@@ -193,26 +226,81 @@ async fn by_hand(client: &Client, call: &str) -> Result<(), Failure> {
                 .await?;
             drop(black_box(order));
         }
+        "transaction of 2" => save_together_by_hand(client, held(2)).await?,
+        "transaction of 25" => save_together_by_hand(client, held(25)).await?,
+        _ => {
+            let mut from = read(client, "order-4711").await?;
+            let mut to = read(client, "order-4712").await?;
+            from.cents -= 1;
+            to.cents += 1;
+            save_together_by_hand(client, vec![from, to]).await?;
+        }
     }
     Ok(())
 }
 
-async fn read(client: &Client) -> Result<Order, Failure> {
+/// The same requests, write stamps included.
+async fn save_together_by_hand(client: &Client, mut held: Vec<Order>) -> Result<(), Failure> {
+    let mut actions = Vec::with_capacity(held.len());
+    for order in black_box(&mut held) {
+        let expected = AttributeValue::N(order.version.to_string());
+        order.version += 1;
+        let stamp = u128::from(order.version) << 64 | u128::from(fastrand::u64(..));
+        let mut item: HashMap<String, AttributeValue> = serde_dynamo::to_item(&*order)?;
+        let id = item.remove("id").ok_or("no id")?;
+        let mut update = Update::builder()
+            .table_name("orders")
+            .key("id", id)
+            .update_expression(
+                "SET #version=:version,#stamp=:stamp,#customer=:customer,#status=:status,#cents=:cents,\
+                 #weight=:weight,#lines=:lines,#address=:address REMOVE #note",
+            )
+            .condition_expression("#version=:expected")
+            .expression_attribute_names("#note", "note")
+            .expression_attribute_names("#stamp", "_stamp0")
+            .expression_attribute_values(":stamp", AttributeValue::B(Blob::new(stamp.to_be_bytes())))
+            .expression_attribute_values(":expected", expected)
+            .return_values_on_condition_check_failure(AllOld);
+        for (name, value) in item {
+            update = update
+                .expression_attribute_names(format!("#{name}"), &name)
+                .expression_attribute_values(format!(":{name}"), value);
+        }
+        actions.push(TransactWriteItem::builder().update(update.build()?).build());
+    }
+    client.transact_write_items().set_transact_items(Some(actions)).send().await?;
+    Ok(())
+}
+
+async fn read(client: &Client, id: &str) -> Result<Order, Failure> {
     let request = client.get_item().table_name("orders").consistent_read(true);
-    let output = request.key("id", AttributeValue::S("order-4711".into())).send().await?;
+    let output = request.key("id", AttributeValue::S(id.into())).send().await?;
     Ok(serde_dynamo::from_item(output.item.ok_or("no item")?)?)
 }
 
-/// Answers every read with the same order, and every write with success.
+/// Answers every read with one of two orders, and every write with success.
 #[derive(Debug, Clone)]
 struct Canned;
 
-const ITEM: &str = r#"{"Item":{"id":{"S":"order-4711"},"customer":{"S":"customer-42"},"status":{"S":"open"},"cents":{"N":"123456"},"weight":{"N":"2.5"},"lines":{"L":[{"S":"apples"},{"S":"pears"},{"S":"plums"}]},"address":{"M":{"street":{"S":"High Street 1"},"city":{"S":"Springfield"}}},"version":{"N":"7"}}}"#;
+macro_rules! item {
+    ($id:literal) => {
+        concat!(
+            r#"{"Item":{"id":{"S":""#,
+            $id,
+            r#""},"customer":{"S":"customer-42"},"status":{"S":"open"},"cents":{"N":"123456"},"weight":{"N":"2.5"},"lines":{"L":[{"S":"apples"},{"S":"pears"},{"S":"plums"}]},"address":{"M":{"street":{"S":"High Street 1"},"city":{"S":"Springfield"}}},"version":{"N":"7"}}}"#
+        )
+    };
+}
 
 impl HttpConnector for Canned {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let body = if target.ends_with(".GetItem") { ITEM } else { "{}" };
+        let asked = request.body().bytes().unwrap_or_default();
+        let body = match target.ends_with(".GetItem") {
+            true if asked.windows(10).any(|id| id == b"order-4712") => item!("order-4712"),
+            true => item!("order-4711"),
+            false => "{}",
+        };
         HttpConnectorFuture::ready(Ok(HttpResponse::new(
             200.try_into().expect("a status"),
             SdkBody::from(body),
