@@ -125,6 +125,16 @@ impl Error {
         Self::InvalidRequest { table: "".into(), problem: problem.into() }
     }
 
+    /// The refused write, where it is that.
+    pub(crate) fn conflict(&self) -> Option<&Conflict> {
+        match self {
+            Self::Conflict(conflict) | Self::AlreadyExists(conflict) | Self::ConditionFailed(conflict) => {
+                Some(conflict)
+            }
+            _ => None,
+        }
+    }
+
     /// Makes this refusal stand for a whole transaction: with the reason for each of its actions, and the other refusals.
     #[must_use]
     pub(crate) fn among(mut self, reasons: Vec<String>, others: Vec<Self>) -> Self {

@@ -75,6 +75,14 @@ impl Changes {
         Self { set, remove }
     }
 
+    /// Makes the changes in an item.
+    pub(crate) fn apply(self, item: &mut Item) {
+        for name in self.remove {
+            item.remove(&*name);
+        }
+        item.extend(self.set.into_iter().map(|(name, value)| (name.into_owned(), value)));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.set.is_empty() && self.remove.is_empty()
     }

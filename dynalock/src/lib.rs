@@ -221,6 +221,7 @@ mod options;
 mod random;
 mod recorder;
 mod retry;
+mod run;
 mod save;
 mod schema;
 mod send;

@@ -9,25 +9,33 @@ use aws_sdk_dynamodb::Client;
 use crate::commit::LONGEST;
 use crate::error::{Error, Result};
 use crate::retry::Retry;
+use crate::run::{Known, Refused};
 use crate::table::BoxFuture;
 use crate::tx::Tx;
+
+/// How often a conflict is answered at once with the items that came with it. After that they are read again, and only after
+/// a delay.
+const IMMEDIATE: u32 = 2;
 
 /// Reads several items and writes what comes of them, all or nothing, as if nobody else had been at work in between.
 ///
 /// `run` reads with [`Tx::get`], and says what to write with [`Tx::save`] and its like. At its end everything is written by
 /// one `TransactWriteItems`, which also checks that what was read and not written is still stored as it was read. If another
-/// writer was faster, nothing is written, and `run` is called again and reads afresh. It must not have effects of its own. If it
-/// returns an error, nothing is written.
+/// writer was faster, nothing is written, and `run` is called again: at once on the items that the refusal returned, and if that
+/// is refused as well, after a delay and on fresh reads. It must not have effects of its own. If it returns an error, nothing is
+/// written. If what stands in the way is an item that it wrote without having read it, another run would not help, and the
+/// conflict is the answer.
 ///
 /// What `run` returns, be it `Ok` or its own error, rests on items that were all stored so at one moment: the transaction is
 /// serializable with every other write that raises the version. Items read past the `Tx`, by [`Table::get`](crate::Table::get),
-/// take no part in that. While it runs, `run` may see items that do not fit together; then it is called again, whatever it
+/// take no part in that. Reads go through the table's own client and the transaction through `client`: both must reach the same
+/// tables. While it runs, `run` may see items that do not fit together; then it is called again, whatever it
 /// returns.
 ///
 /// | the run | sends beside its reads |
 /// |---|---|
 /// | read at most one item and wrote nothing | nothing |
-/// | read more and wrote nothing, or returned an error | one `TransactGetItems` |
+/// | read more and wrote nothing, or returned an error | one `TransactGetItems`, whose items serve the next run if they differ |
 /// | stored one item and read no other | one conditional write, as [`Table::save`](crate::Table::save) |
 /// | anything else | one `TransactWriteItems`: two write units for each unit of the items, those only read included |
 ///
@@ -124,22 +132,26 @@ where
         let Self { client, mut run, retry, .. } = self;
         Box::pin(async move {
             let budget = &mut retry.within(LONGEST).start();
+            let (mut known, mut immediate) = (Known::default(), IMMEDIATE);
             loop {
-                let tx = Tx::start(budget);
+                let tx = Tx::start(budget, known);
                 let record = tx.record();
                 let answer = run(tx).await;
-                let log = record.close();
+                let done = record.close();
                 let stands = if answer.is_ok() {
-                    log.commit(&client, budget).await
+                    done.commit(&client, budget).await
                 } else {
                     // What the closure refused must have been stored so as well.
-                    log.is_one_state(&client, budget).await
+                    done.stands(&client, budget).await
                 };
-                match stands {
-                    Ok(()) => return answer,
-                    Err(error) if error.is_conflict() => budget.wait_after(error).await?,
-                    Err(error) => return Err(error.into()),
+                let Err(Refused { error, known: left }) = stands else { return answer };
+                let Some(left) = left else { return Err(error.into()) };
+                let at_once = left.is_one_state || immediate > 0;
+                if !(if at_once { budget.take() } else { budget.wait().await }) {
+                    return Err(error.into());
                 }
+                immediate = immediate.saturating_sub(1);
+                known = if at_once { left } else { Known::default() };
                 tracing::debug!("running a transaction again after a conflict");
             }
         })

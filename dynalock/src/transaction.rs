@@ -53,7 +53,7 @@ struct Action<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    /// A transaction without actions.
+    /// A transaction without actions. `client` sends it, so it must reach the tables of all actions.
     pub fn new(client: &Client) -> Self {
         Self { client: client.clone(), actions: Vec::new(), retry: Retry::default(), is_misplaced: false }
     }
