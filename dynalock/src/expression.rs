@@ -76,11 +76,22 @@ impl Changes {
     }
 
     /// Makes the changes in an item.
-    pub(crate) fn apply(self, item: &mut Item) {
-        for name in self.remove {
-            item.remove(&*name);
+    pub(crate) fn apply(&self, item: &mut Item) {
+        for name in &self.remove {
+            item.remove(&**name);
         }
-        item.extend(self.set.into_iter().map(|(name, value)| (name.into_owned(), value)));
+        item.extend(self.set.iter().map(|(name, value)| (name.to_string(), value.clone())));
+    }
+
+    /// Adds changes that were made after these.
+    pub(crate) fn then(&mut self, later: Self) {
+        let is_later = |name: &str| {
+            later.remove.iter().any(|other| other == name) || later.set.iter().any(|(other, _)| other == name)
+        };
+        self.set.retain(|(name, _)| !is_later(name));
+        self.remove.retain(|name| !is_later(name));
+        self.set.extend(later.set);
+        self.remove.extend(later.remove);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -30,8 +30,8 @@ pub(crate) struct Run {
     entries: Vec<Entry>,
     places: HashMap<Id, usize>,
     known: Known,
-    /// A write was refused, whatever the closure made of that.
-    has_failed: bool,
+    /// The table of a write that was invalid, whatever the closure made of that.
+    invalid: Option<Box<str>>,
     is_over: bool,
 }
 
@@ -66,8 +66,6 @@ struct Entry {
     origin: Origin,
     /// What the store holds, where it was read.
     stored: Option<Item>,
-    /// The item as this transaction sees it after its own writes.
-    own: Option<Option<Item>>,
     change: Option<Change>,
 }
 
@@ -83,7 +81,10 @@ enum Origin {
 /// What is to become of an item.
 enum Change {
     Store {
-        object: Snapshot,
+        version: u64,
+        /// As this transaction sees it, at the version that it found.
+        item: Item,
+        changes: Changes,
         /// Attributes that the struct doesn't know are dropped.
         is_whole: bool,
     },
@@ -110,23 +111,12 @@ impl Run {
         self.is_over
     }
 
-    /// The item, if it need not be read.
-    pub(crate) fn find(
-        &mut self,
-        id: &Id,
-        target: &Target,
-        schema: &'static Schema,
-        key: &Item,
-    ) -> Result<Option<Option<Item>>> {
-        if let Some(&place) = self.places.get(id) {
-            return Ok(Some(self.entries[place].item().cloned()));
-        }
-        let Some(stored) = self.known.items.remove(id) else { return Ok(None) };
-        let entry = Entry::found(target, schema, key.clone(), stored, Origin::Known)?;
-        Ok(Some(self.enter(id.clone(), entry).item().cloned()))
+    /// Whether the item need not be read.
+    pub(crate) fn knows(&self, id: &Id) -> bool {
+        self.places.contains_key(id) || self.known.items.contains_key(id)
     }
 
-    /// Remembers what a read found, unless another read was faster; the item as this transaction sees it.
+    /// The item as this transaction sees it. `stored` is what a read found, which does not count if it was not needed.
     pub(crate) fn read(
         &mut self,
         id: Id,
@@ -135,7 +125,14 @@ impl Run {
         key: Item,
         stored: Option<Item>,
     ) -> Result<Option<Item>> {
-        let entry = Entry::found(target, schema, key, stored, Origin::Read)?;
+        if let Some(&place) = self.places.get(&id) {
+            return Ok(self.entries[place].item().cloned());
+        }
+        let (stored, origin) = match self.known.items.remove(&id) {
+            Some(known) => (known, Origin::Known),
+            None => (stored, Origin::Read),
+        };
+        let entry = Entry::found(target, schema, key, stored, origin)?;
         Ok(self.enter(id, entry).item().cloned())
     }
 
@@ -155,25 +152,27 @@ impl Run {
             let fresh = Entry::unread(target, &object, kind)?;
             self.enter(id, fresh).write(kind, object)
         });
-        self.has_failed |= written.is_err();
+        // That an item is there, or is not, follows from what was read, and a closure may go another way.
+        if !matches!(written, Ok(()) | Err(Error::NotFound | Error::AlreadyExists(_))) {
+            self.invalid.get_or_insert_with(|| target.table.clone());
+        }
         written
     }
 
     /// Writes what the run wants to write, if everything that it read is still so.
     pub(crate) async fn commit(self, client: &Client, budget: &mut Budget) -> Result<(), Refused> {
-        if self.has_failed {
-            let problem = "a write of the transaction was refused, but its closure went on";
-            return Err(Error::request(problem).into());
+        if let Some(table) = self.invalid {
+            let problem = "a write of the transaction was invalid, but its closure went on";
+            return Err(Error::request(problem).in_table(&table).into());
         }
         if self.entries.iter().all(|entry| entry.change.is_none()) {
             return self.stands(client, budget).await;
         }
         // One conditional write costs half as much. But whose delete it was cannot be told after a lost reply.
         let is_single = matches!(&self.entries[..], [Entry { change: Some(Change::Store { .. }), .. }]);
-        let (mut writes, mut reads) = (Vec::new(), Vec::new());
+        let (mut writes, mut sent) = (Vec::new(), Vec::new());
         for mut entry in self.entries {
-            let stored = (entry.origin != Origin::Unread).then(|| entry.stored.take());
-            reads.push((entry.id(), stored));
+            sent.push(Sent { id: entry.id(), origin: entry.origin, stored: entry.stored.take() });
             writes.push(entry.into_write()?);
         }
         let committed = match writes.pop() {
@@ -193,7 +192,7 @@ impl Run {
                 commit(client, writes, budget).await
             }
         };
-        committed.map_err(|error| Refused { known: known_after(&error, reads), error })
+        committed.map_err(|error| Refused { known: known_after(&error, sent), error })
     }
 
     /// Refuses what was read if it was not all stored at one moment. A single item always was.
@@ -243,26 +242,38 @@ async fn read_at_once(client: &Client, entries: &[&Entry], budget: &mut Budget) 
     }
 }
 
+/// What is left of an entry whose write was sent.
+struct Sent {
+    id: Id,
+    origin: Origin,
+    stored: Option<Item>,
+}
+
 /// What is known of the items of a commit that was refused: what the refusal told of those that stood in its way, and that
 /// the others are as they were read. `None` if what stood in the way was never read.
-fn known_after(error: &Error, reads: Vec<(Id, Option<Option<Item>>)>) -> Option<Known> {
+fn known_after(error: &Error, sent: Vec<Sent>) -> Option<Known> {
     let (Error::Conflict(first) | Error::AlreadyExists(first)) = error else { return None };
     let others = first.others().iter().filter_map(Error::conflict);
-    let mut refused: HashMap<usize, Option<Item>> = std::iter::once(&**first)
+    let mut refused: HashMap<usize, &Conflict> = std::iter::once(&**first)
         .chain(others)
-        .map(|conflict| (conflict.action().unwrap_or_default(), conflict.item().cloned()))
+        .map(|conflict| (conflict.action().unwrap_or_default(), conflict))
         .collect();
-    reads.iter().enumerate().any(|(place, (_, read))| read.is_some() && refused.contains_key(&place)).then(
-        || {
-            let items = reads.into_iter().enumerate().filter_map(|(place, (id, read))| {
-                match refused.remove(&place) {
-                    Some(told) => Some((id, Some(told?))),
-                    None => Some((id, read?)),
-                }
-            });
-            Known { items: items.collect(), is_one_state: false }
-        },
-    )
+    let was_read =
+        |(place, sent): (usize, &Sent)| sent.origin != Origin::Unread && refused.contains_key(&place);
+    if !sent.iter().enumerate().any(was_read) {
+        return None;
+    }
+    let mut items = HashMap::with_capacity(sent.len());
+    for (place, Sent { id, origin, stored }) in sent.into_iter().enumerate() {
+        match refused.remove(&place).map(Conflict::item) {
+            Some(Some(told)) => drop(items.insert(id, Some(told.clone()))),
+            // Gone, or not told.
+            Some(None) => {}
+            None if origin == Origin::Unread => {}
+            None => drop(items.insert(id, stored)),
+        }
+    }
+    Some(Known { items, is_one_state: false })
 }
 
 /// What a transaction takes the store to hold after it read this.
@@ -282,7 +293,7 @@ impl Entry {
         origin: Origin,
     ) -> Result<Self> {
         let expect = expected(stored.as_ref(), schema)?;
-        Ok(Self { target: target.clone(), schema, key, expect, origin, stored, own: None, change: None })
+        Ok(Self { target: target.clone(), schema, key, expect, origin, stored, change: None })
     }
 
     /// An item that was not read, and is taken to be as the object has it.
@@ -292,7 +303,7 @@ impl Entry {
             _ => (Expect::version(object.version()?), Some(Item::new())),
         };
         let (target, schema, key) = (target.clone(), object.schema, object.key.clone());
-        Ok(Self { target, schema, key, expect, origin: Origin::Unread, stored, own: None, change: None })
+        Ok(Self { target, schema, key, expect, origin: Origin::Unread, stored, change: None })
     }
 
     fn id(&self) -> Id {
@@ -301,7 +312,11 @@ impl Entry {
 
     /// The item as this transaction sees it.
     fn item(&self) -> Option<&Item> {
-        self.own.as_ref().unwrap_or(&self.stored).as_ref()
+        match &self.change {
+            None => self.stored.as_ref(),
+            Some(Change::Store { item, .. }) => Some(item),
+            Some(Change::Remove) => None,
+        }
     }
 
     fn write(&mut self, kind: Kind, object: Snapshot) -> Result<()> {
@@ -315,20 +330,26 @@ impl Entry {
             (_, None) => return Err(Error::NotFound),
         }
         if kind == Kind::Delete {
-            self.own = Some(None);
-            self.change = (self.expect != Expect::Absent).then_some(Change::Remove);
+            // What was assumed and not read is still to be checked.
+            let is_known_absent = self.expect == Expect::Absent && self.origin != Origin::Unread;
+            self.change = (!is_known_absent).then_some(Change::Remove);
             return Ok(());
         }
-        let version = self.expect.number();
-        let was_whole = matches!(self.change, Some(Change::Store { is_whole: true, .. }));
-        let is_whole = kind != Kind::Save || was_whole;
-        let object = object.at_version(version);
-        let mut item = self.item().filter(|_| !is_whole).cloned().unwrap_or_default();
+        let number = self.expect.number();
+        let object = object.at_version(number);
+        let version = object.next_version(|| self.target.now())?;
+        let mut item = self.item().filter(|_| kind == Kind::Save).cloned().unwrap_or_default();
         item.extend(object.key.clone());
-        Changes::all(object.clone()).apply(&mut item);
-        item.insert(self.schema.version.to_owned(), AttributeValue::N(version.to_string()));
-        self.own = Some(Some(item));
-        self.change = Some(Change::Store { object, is_whole });
+        let changes = Changes::all(object);
+        changes.apply(&mut item);
+        item.insert(self.schema.version.to_owned(), AttributeValue::N(number.to_string()));
+        self.change = Some(match self.change.take() {
+            Some(Change::Store { changes: mut all, is_whole, .. }) if kind == Kind::Save => {
+                all.then(changes);
+                Change::Store { version, item, changes: all, is_whole }
+            }
+            _ => Change::Store { version, item, changes, is_whole: kind != Kind::Save },
+        });
         Ok(())
     }
 
@@ -336,16 +357,16 @@ impl Entry {
     fn into_write(self) -> Result<(Target, ConditionalWrite)> {
         let Self { target, schema, key, expect, change, .. } = self;
         let write = match change {
-            None => ConditionalWrite::check(schema, key, expect, None),
-            Some(Change::Remove) => ConditionalWrite::delete(schema, key, expect, None),
-            Some(Change::Store { object, is_whole }) => {
-                let kind = match expect {
-                    Expect::Absent => Kind::Create,
-                    _ if is_whole => Kind::Replace,
-                    _ => Kind::Save,
-                };
-                ConditionalWrite::expecting(expect, kind, object, None, || target.now())
+            Some(Change::Store { version, changes, is_whole: false, .. }) if expect != Expect::Absent => {
+                ConditionalWrite::change(schema, key, changes, expect, version, None)
             }
+            Some(Change::Store { version, item, .. }) => {
+                ConditionalWrite::put(schema, item, expect, version, None)
+            }
+            Some(Change::Remove) if expect != Expect::Absent => {
+                ConditionalWrite::delete(schema, key, expect, None)
+            }
+            Some(Change::Remove) | None => ConditionalWrite::check(schema, key, expect, None),
         };
         let write = write.map_err(|error| error.in_table(&target.table))?;
         Ok((target, write))

@@ -69,12 +69,11 @@ impl Snapshot {
         Self { version: Some(version), ..self }
     }
 
-    /// The object as an item at `version`.
-    pub(crate) fn into_item(self, version: u64) -> Item {
+    /// The object as an item without a version, with room for one and for a stamp.
+    pub(crate) fn into_item(self) -> Item {
         let mut item = self.key;
         item.reserve(self.attributes.len() + 2);
         item.extend(self.attributes.into_iter().map(|(name, value)| (name.into_owned(), value)));
-        item.insert(self.schema.version.to_owned(), AttributeValue::N(version.to_string()));
         item
     }
 

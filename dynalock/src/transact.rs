@@ -82,7 +82,8 @@ const IMMEDIATE: u32 = 2;
 ///   Nothing was written.
 /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and whether the transaction was applied could not be found
 ///   out. It was applied as a whole or not at all; the error tells of one of its items.
-/// - [`InvalidRequest`](Error::InvalidRequest): it reads and writes more than 100 items, or more than 4 MB. Nothing was written.
+/// - [`InvalidRequest`](Error::InvalidRequest): it reads and writes more than 100 items, or more than 4 MB, or `run` returned `Ok`
+///   after an invalid write. Nothing was written.
 /// - The other errors of [`Transaction::commit`](crate::Transaction::commit). Nothing was written.
 pub fn transact<'f, F, Fut, R, E>(client: &Client, run: F) -> Transact<'f, F>
 where

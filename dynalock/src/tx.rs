@@ -15,6 +15,10 @@ use crate::write::Kind;
 
 /// The reads and writes of one run of [`transact`](crate::transact()). Reads go to DynamoDB and are remembered; writes wait for
 /// the end of the closure.
+///
+/// Each item is seen as the run read it, with the run's own writes on top, at the version that was read. A write that does not fit
+/// is refused at once and leaves no trace; `NotFound` and `AlreadyExists` may be answered by another write. After any other error
+/// of a write the run cannot be committed.
 pub struct Tx {
     run: Arc<Mutex<Run>>,
     retry: Retry,
@@ -48,15 +52,13 @@ impl Tx {
         let key = table.key(key)?;
         let id = (table.name().into(), KeyId::of(schema::<T>(), &key));
         let (target, schema) = (table.target(), schema::<T>());
-        let known = self.run()?.find(&id, target, schema, &key).map_err(table.named())?;
-        let item = match known {
-            Some(item) => item,
-            None => {
-                let rest = self.until.saturating_duration_since(Instant::now());
-                let stored = target.read(&key, true, &mut self.retry.within(rest).start()).await?;
-                self.run()?.read(id, target, schema, key, stored).map_err(table.named())?
-            }
+        let stored = if self.run()?.knows(&id) {
+            None
+        } else {
+            let rest = self.until.saturating_duration_since(Instant::now());
+            target.read(&key, true, &mut self.retry.within(rest).start()).await?
         };
+        let item = self.run()?.read(id, target, schema, key, stored).map_err(table.named())?;
         item.map(|item| table.parse(item)).transpose()
     }
 

@@ -140,11 +140,11 @@ impl ConditionalWrite {
         match kind {
             Kind::Create => {
                 let version = object.first_version(now)?;
-                Self::put(object, expect, version, extra)
+                Self::put(schema, object.into_item(), expect, version, extra)
             }
             Kind::Replace => {
                 let version = object.next_version(now)?;
-                Self::put(object, expect, version, extra)
+                Self::put(schema, object.into_item(), expect, version, extra)
             }
             Kind::Save => {
                 let (version, key) = (object.next_version(now)?, object.key.clone());
@@ -179,9 +179,15 @@ impl ConditionalWrite {
         Self::new(schema, Action::Check { key }, expect, None, None, extra, Placeholders::default())
     }
 
-    fn put(object: Snapshot, expect: Expect, version: u64, extra: Option<&Condition>) -> Result<Self> {
-        let schema = object.schema;
-        let mut item = object.into_item(version);
+    /// Stores `item` at `version`, if what is stored is as expected.
+    pub(crate) fn put(
+        schema: &'static Schema,
+        mut item: Item,
+        expect: Expect,
+        version: u64,
+        extra: Option<&Condition>,
+    ) -> Result<Self> {
+        item.insert(schema.version.to_owned(), AttributeValue::N(version.to_string()));
         let stamp = draw(schema, version)?;
         item.extend(stamp.map(|stamp| (stamp.slot(schema.step, schema.stamps).to_owned(), stamp.value())));
         item::check_size(item.iter().map(|(name, value)| (name.as_str(), value)))?;
@@ -211,7 +217,8 @@ impl ConditionalWrite {
         Self::change(schema, before.key, changes, Expect::read(read), version, extra).map(Some)
     }
 
-    fn change(
+    /// Makes `changes` in the item under `key` and raises it to `version`, if what is stored is as expected.
+    pub(crate) fn change(
         schema: &'static Schema,
         key: Item,
         changes: Changes,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::stage::Stage;
-use crate::world::Account;
+use crate::world::{Account, account};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
 struct Noted {
@@ -119,4 +119,42 @@ async fn an_item_read_as_one_struct_is_the_same_as_another() {
     .await
     .unwrap();
     assert_eq!(stage.sent(), ["GetItem alice", "UpdateItem alice IF version=1"]);
+}
+
+#[tokio::test]
+async fn an_item_saved_as_two_structs_is_stored_as_the_run_saw_it() {
+    let stage = stage().await;
+    let (accounts, notes) = (&stage.accounts, stage.table::<Noted>());
+    transact(&stage.client, async |tx| {
+        let mut alice = tx.get(accounts, "alice").await?.unwrap();
+        alice.balance = 7;
+        tx.save(accounts, alice)?;
+        let mut with_note = tx.get(&notes, "alice").await?.unwrap();
+        with_note.note = Some("new".into());
+        tx.save(&notes, with_note)?;
+        assert_eq!(tx.get(accounts, "alice").await?.unwrap().balance, 7);
+        Ok::<_, Error>(())
+    })
+    .await
+    .unwrap();
+    let stored = json!({ "id": "alice", "balance": 7, "note": "new", "colour": "red", "version": 2 });
+    assert_eq!(stage.stored("alice").await, stored);
+}
+
+#[tokio::test]
+async fn an_item_created_as_one_struct_and_saved_as_another_has_the_attributes_of_both() {
+    let stage = Stage::with([]).await;
+    let (accounts, notes) = (&stage.accounts, stage.table::<Noted>());
+    transact(&stage.client, async |tx| {
+        tx.create(accounts, account("alice", 7))?;
+        let mut with_note = tx.get(&notes, "alice").await?.unwrap();
+        with_note.note = Some("new".into());
+        tx.save(&notes, with_note)
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        stage.stored("alice").await,
+        json!({ "id": "alice", "balance": 7, "note": "new", "version": 1 })
+    );
 }

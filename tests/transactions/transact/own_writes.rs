@@ -1,6 +1,6 @@
 //! A run sees its own writes, and the commit does what they come to.
 
-use dynalock::{Error, Result, Table, Tx, transact};
+use dynalock::{Error, Result, Retry, Table, Tx, transact};
 use serde_json::{Value, json};
 
 use crate::stage::Stage;
@@ -141,4 +141,33 @@ async fn a_version_that_the_closure_changed_is_ignored() {
     for (id, version) in [("alice", 2), ("bob", 2), ("carol", 1)] {
         assert_eq!(stage.stored(id).await["version"], version, "{id}");
     }
+}
+
+#[tokio::test]
+async fn an_absence_that_only_a_create_assumed_is_checked() {
+    let stage = Stage::with([("alice", 100)]).await;
+    let accounts = &stage.accounts;
+    let seen = transact(&stage.client, async |tx| {
+        tx.create(accounts, account("alice", 1))?;
+        tx.delete(accounts, account("alice", 1))?;
+        tx.get(accounts, "alice").await
+    })
+    .retry(Retry::never())
+    .await;
+    assert!(matches!(seen, Err(Error::AlreadyExists(_) | Error::Conflict(_))), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_create_that_is_refused_may_be_answered_by_a_save() {
+    let stage = Stage::with([("alice", 100)]).await;
+    let accounts = &stage.accounts;
+    transact(&stage.client, async |tx| {
+        let stored = tx.get(accounts, "alice").await?;
+        match tx.create(accounts, account("alice", 1)) {
+            Err(Error::AlreadyExists(_)) => tx.save(accounts, Account { balance: 1, ..stored.unwrap() }),
+            created => created,
+        }
+    })
+    .await
+    .unwrap();
 }

@@ -8,7 +8,7 @@ use crate::stage::Stage;
 use crate::world::{Refused, account};
 
 #[tokio::test]
-async fn a_run_that_ignores_a_refused_write_commits_nothing() {
+async fn a_run_that_ignores_an_invalid_write_commits_nothing() {
     let stage = Stage::with([("alice", 100), ("bob", 0)]).await;
     let accounts = &stage.accounts;
     let committed = transact(&stage.client, async |tx| {
@@ -16,7 +16,7 @@ async fn a_run_that_ignores_a_refused_write_commits_nothing() {
         alice.balance = 7;
         tx.save(accounts, alice)?;
         tx.get(accounts, "bob").await?;
-        let _ = tx.create(accounts, account("bob", 1));
+        let _ = tx.create(accounts, account("", 1));
         Ok::<_, Error>(())
     })
     .await;
