@@ -66,6 +66,8 @@ pub struct Reply {
     pub exception: String,
     /// What it says.
     pub message: String,
+    /// Why each action of a transaction was cancelled, or `"None"`; empty for any other reply.
+    pub reasons: Vec<String>,
 }
 
 impl Reply {
@@ -73,7 +75,14 @@ impl Reply {
     #[must_use]
     pub fn new(status: u16, exception: &str) -> Self {
         let message = format!("{exception}, by script");
-        Self { status, exception: exception.to_owned(), message }
+        Self { status, exception: exception.to_owned(), message, reasons: Vec::new() }
+    }
+
+    /// The reply that cancels a transaction, with the code for each of its actions.
+    #[must_use]
+    pub fn cancelled<const N: usize>(codes: [&str; N]) -> Self {
+        let reasons = codes.map(str::to_owned).to_vec();
+        Self { reasons, ..Self::new(400, "TransactionCanceledException") }
     }
 
     /// The reply of a server that broke down.
@@ -185,9 +194,15 @@ impl HttpConnector for Faulty {
     }
 }
 
+/// Whether a write, or any action of a transaction, asks for the item.
 fn asks_for_item(request: &HttpRequest) -> bool {
     let body = serde_json::from_slice::<Value>(request.body().bytes().unwrap_or_default());
-    body.is_ok_and(|body| body["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD")
+    let asks = |write: &Value| write["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD";
+    body.is_ok_and(|body| {
+        let actions = body["TransactItems"].as_array().into_iter().flatten();
+        let mut parts = actions.filter_map(Value::as_object).flat_map(|action| action.values());
+        asks(&body) || parts.any(asks)
+    })
 }
 
 async fn strike(
@@ -256,8 +271,12 @@ async fn without_item(mut response: HttpResponse) -> Result<HttpResponse, Connec
     let body = body_of(&mut response).await?;
     let mut told: Value =
         serde_json::from_slice(&body).map_err(|error| ConnectorError::user(error.into()))?;
-    if let (false, Some(told)) = (response.status().is_success(), told.as_object_mut()) {
-        told.remove("Item");
+    if !response.status().is_success() {
+        let forget =
+            |refusal: &mut Value| drop(refusal.as_object_mut().map(|refusal| refusal.remove("Item")));
+        forget(&mut told);
+        let reasons = told.get_mut("CancellationReasons").and_then(Value::as_array_mut);
+        reasons.into_iter().flatten().for_each(forget);
     }
     *response.body_mut() = SdkBody::from(told.to_string());
     Ok(response)
@@ -271,7 +290,12 @@ async fn half_of(mut response: HttpResponse) -> Result<HttpResponse, ConnectorEr
 
 fn response(reply: &Reply) -> Result<HttpResponse, ConnectorError> {
     let exception = format!("com.amazonaws.dynamodb.v20120810#{}", reply.exception);
-    let body = json!({ "__type": exception, "message": reply.message }).to_string();
+    let mut body = json!({ "__type": exception, "message": reply.message });
+    if !reply.reasons.is_empty() {
+        let reasons = reply.reasons.iter().map(|code| json!({ "Code": code }));
+        body["CancellationReasons"] = reasons.collect();
+    }
+    let body = body.to_string();
     let status = reply.status.try_into().map_err(|error| ConnectorError::user(Box::new(error)))?;
     Ok(HttpResponse::new(status, SdkBody::from(body)))
 }
