@@ -12,7 +12,7 @@ use crate::runtimes::{each, retry};
 use crate::world::{Account, Bare, Holder, World, breakdown, refusal};
 
 /// Polls `future` at most `polls` times, then drops it; `None` if it had not ended by then.
-async fn polled<F: Future>(future: F, polls: usize) -> Option<F::Output> {
+pub(crate) async fn polled<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut done = 0;
     std::future::poll_fn(move |context| {
