@@ -109,7 +109,7 @@ impl Attempts {
         progress.under_way || progress.unclear
     }
 
-    /// Takes the wish to be told the item on a failed check out of the request that is sent again; `false` if it has none.
+    /// Makes the request that is sent again one whose failed checks return no item; `false` if it was that already.
     pub(crate) fn ask_for_no_item(&self) -> bool {
         let body = &mut self.progress().body;
         match body.as_deref().and_then(without_item) {
@@ -204,18 +204,19 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
     }
 }
 
-/// A serialized request without its wish, or the wishes of its actions, to be told the item. Nothing else in it reads like this member: names of a caller's
-/// stand beside values that are objects, or begin with `#` or `:`, and quotes inside of strings are escaped.
+/// A serialized request whose failed checks return no item; `None` if they do not in `body` either. Nothing else in it
+/// reads like this member: names of a caller's stand beside values that are objects, or begin with `#` or `:`, and quotes
+/// inside of strings are escaped.
 fn without_item(body: &[u8]) -> Option<Vec<u8>> {
-    const WISH: &[u8] = br#""ReturnValuesOnConditionCheckFailure":"ALL_OLD""#;
+    const ALL_OLD: &[u8] = br#""ReturnValuesOnConditionCheckFailure":"ALL_OLD""#;
     const NONE: &[u8] = br#""ReturnValuesOnConditionCheckFailure":"NONE""#;
-    let wishes = body.windows(WISH.len()).enumerate().filter(|(_, window)| *window == WISH);
+    let members = body.windows(ALL_OLD.len()).enumerate().filter(|(_, window)| *window == ALL_OLD);
     let mut shorter = Vec::with_capacity(body.len());
     let mut rest = 0;
-    for (start, _) in wishes {
+    for (start, _) in members {
         shorter.extend_from_slice(&body[rest..start]);
         shorter.extend_from_slice(NONE);
-        rest = start + WISH.len();
+        rest = start + ALL_OLD.len();
     }
     shorter.extend_from_slice(&body[rest..]);
     (rest > 0).then_some(shorter)

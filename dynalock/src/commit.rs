@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 
 use crate::attempts::{Attempts, Watch};
+use crate::condition::Expect;
 use crate::conflict::Conflict;
 use crate::error::{Error, Result, SdkFailure, Unknown};
 use crate::item::Item;
@@ -35,7 +36,7 @@ pub(crate) fn check_actions(actions: usize) -> Result<()> {
         0 => Err(Error::request("a transaction needs at least one action")),
         1..=MAX_ACTIONS => Ok(()),
         many => {
-            let problem = format!("a transaction of {many} items, but at most {MAX_ACTIONS} are allowed");
+            let problem = format!("the transaction touches {many} items, but may touch {MAX_ACTIONS}");
             Err(Error::request(problem))
         }
     }
@@ -87,7 +88,7 @@ impl Commit {
                 let problem = format!("actions {other} and {place}, counted from 0, are for the same item");
                 return Err(Error::request(problem).in_table(&target.table));
             }
-            items.push(write.into_transact_write_item(target.table.to_string()));
+            items.push(write.into_transact_write_item(target.table.to_string(), target.on_failed_check()));
             actions.push(Action { target, key, intent });
         }
         Ok(Self { actions, token: random::token()?, writes: Some(items) })
@@ -117,45 +118,66 @@ impl LogicalWrite for Commit {
         &self,
         target: &Target,
         reasons: Vec<CancellationReason>,
-        _: bool,
+        clean: bool,
         budget: &mut Budget,
     ) -> Judged {
         let codes = reasons.iter().map(|reason| reason.code().unwrap_or_default().to_owned()).collect();
         let mut refused = Vec::new();
+        // An earlier attempt may still be on its way, and what refused this one must refuse that one too.
+        let mut is_final = clean;
         for (place, (action, reason)) in self.actions.iter().zip(reasons).enumerate() {
             if reason.code() != Some(CHECK_FAILED) {
                 continue;
             }
-            // An action whose item cannot be read was refused all the same.
-            let stored = action.target.standing(reason.item, &action.key, budget).await.unwrap_or_default();
-            let error = match judge(action.intent, stored.as_ref(), true) {
+            let Action { target, key, intent } = action;
+            let (stored, verdict) = match target.standing(reason.item, key, budget).await {
+                Ok(stored) => {
+                    let verdict = judge(*intent, stored.as_ref(), true);
+                    (stored, verdict)
+                }
+                // An action whose item cannot be read was refused all the same.
+                Err(_) => (None, Verdict::Conflict),
+            };
+            let error = match verdict {
                 // A store that does not know the token refused what it had applied.
                 Verdict::Applied => return Judged::Applied(Applied::Now),
                 Verdict::AlreadyExists | Verdict::Again => Error::AlreadyExists,
                 Verdict::ConditionFailed => Error::ConditionFailed,
                 _ => Error::Conflict,
             };
-            let Action { target, key, intent } = action;
             let conflict = Conflict::new(&target.table, intent.schema, intent.expect, key.clone(), stored);
+            is_final |= match intent.expect {
+                Expect::Version(_) => true,
+                Expect::Absent => conflict.item().is_some(),
+                // Under no version, contents change and so does what refuses.
+                Expect::Unversioned | Expect::AsRead(_) => conflict.actual() > Some(0),
+            };
             let conflict = conflict.of_action(place);
             refused.push(error(Box::new(conflict)));
         }
+        if refused.is_empty() {
+            let cause = "the reasons for the refusal name none of the actions".into();
+            let failure = SdkFailure::transport(TRANSACT, &target.table, cause, false);
+            return Judged::Ended(Error::Sdk(failure.into()));
+        }
         // What a fresh read may cure comes first.
-        refused.sort_by_key(|error| !error.is_conflict());
-        let mut refused = refused.into_iter();
-        Judged::Ended(match refused.next() {
-            Some(first) => first.among(codes, refused.collect()),
-            None => {
-                let cause = "the reasons for the refusal name none of the actions".into();
-                Error::Sdk(SdkFailure::transport(TRANSACT, &target.table, cause, false).into())
-            }
-        })
+        let first = refused.remove(refused.iter().position(Error::is_conflict).unwrap_or_default());
+        let error = first.among(codes, refused);
+        Judged::Ended(if is_final { error } else { self.unknown(target, error) })
+    }
+
+    fn item_is_denied(&self, _: &Target) {
+        // Which of the tables is meant, the refusal does not tell.
+        self.actions.iter().for_each(|action| action.target.item_is_denied());
     }
 
     fn unknown(&self, _: &Target, cause: Error) -> Error {
-        let written = self.actions.iter().find(|action| action.intent.next_version.is_some());
-        let deleted = || self.actions.iter().find(|action| action.intent.operation == Operation::DeleteItem);
-        match written.or_else(deleted) {
+        // The one of which a later read tells most.
+        let changed =
+            self.actions.iter().filter(|action| action.intent.operation != Operation::ConditionCheck);
+        let telling = changed
+            .min_by_key(|Action { intent, .. }| (intent.stamp.is_none(), intent.next_version.is_none()));
+        match telling {
             Some(Action { target, key, intent }) => Error::OutcomeUnknown(Box::new(Unknown {
                 table: target.table.clone(),
                 key: key.clone(),

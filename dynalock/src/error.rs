@@ -77,7 +77,7 @@ pub enum Error {
     },
 
     /// The call cannot be carried out as asked. Nothing was sent.
-    #[error("{}: {problem}", place(table, ""))]
+    #[error("{}{problem}", prefix(table))]
     InvalidRequest {
         /// The table; empty where a write was built without one.
         table: Box<str>,
@@ -97,6 +97,10 @@ fn place(table: &str, attribute: &str) -> String {
         (table, "") => format!("table \"{table}\""),
         (table, attribute) => format!("attribute \"{attribute}\" in table \"{table}\""),
     }
+}
+
+fn prefix(table: &str) -> String {
+    if table.is_empty() { String::new() } else { format!("table \"{table}\": ") }
 }
 
 impl Error {

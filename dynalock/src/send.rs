@@ -56,6 +56,9 @@ pub(crate) trait LogicalWrite: Send + Sync {
         budget: &mut Budget,
     ) -> impl Future<Output = Judged> + Send;
 
+    /// From now on, a failed check is not asked to return an item: a policy forbids that.
+    fn item_is_denied(&self, target: &Target);
+
     /// The error where it may have been applied, and is not sent again because of `cause`.
     fn unknown(&self, target: &Target, cause: Error) -> Error;
 }
@@ -80,7 +83,7 @@ impl Target {
             let was_clean = !attempts.are_unclear();
             let answer = write.send(self, budget, &attempts).await;
             if without_item && matches!(answer, Ok(()) | Err(Reason::CheckFailed(_))) {
-                self.item_is_denied();
+                write.item_is_denied(self);
             }
             let reason = match answer {
                 Ok(()) => return Ok(Applied::Now),
@@ -174,10 +177,7 @@ impl LogicalWrite for Single {
         macro_rules! send {
             ($method:ident, $first:ident, $error:ty) => {{
                 let request = match self.write.take() {
-                    Some(write) if target.asks_for_item() => write.$first(client, table),
-                    Some(write) => {
-                        write.$first(client, table).set_return_values_on_condition_check_failure(None)
-                    }
+                    Some(write) => write.$first(client, table, target.on_failed_check()),
                     None => client.$method().table_name(table),
                 };
                 let config = target.config(budget).interceptor(Watch::<$error>::new(attempts));
@@ -217,6 +217,10 @@ impl LogicalWrite for Single {
             Verdict::ConditionFailed => self.conflict(target, stored, Error::ConditionFailed),
             Verdict::Unknown => self.lost(target, None),
         })
+    }
+
+    fn item_is_denied(&self, target: &Target) {
+        target.item_is_denied();
     }
 
     fn unknown(&self, target: &Target, cause: Error) -> Error {

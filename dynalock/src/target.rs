@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{self, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::CancellationReason;
+use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result, SdkFailure};
@@ -49,9 +49,10 @@ impl Target {
         Self::new(client.clone(), names.join(", "))
     }
 
-    /// Whether a failed check is asked to return the item.
-    pub(crate) fn asks_for_item(&self) -> bool {
-        !self.item_is_denied.load(Ordering::Relaxed)
+    /// What a failed check is asked to return: the item, unless that is forbidden.
+    pub(crate) fn on_failed_check(&self) -> Option<ReturnValuesOnConditionCheckFailure> {
+        let is_denied = self.item_is_denied.load(Ordering::Relaxed);
+        (!is_denied).then_some(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     /// From now on, a failed check is not asked to return the item: the next write would be denied as this one was.
@@ -120,13 +121,16 @@ impl Target {
                     return Reason::CheckFailed(vec![reason.build()]);
                 }
                 aws_sdk_dynamodb::Error::TransactionCanceledException(mut cancelled) => {
-                    let reasons = cancelled.cancellation_reasons.take().unwrap_or_default();
+                    let mut reasons = cancelled.cancellation_reasons.take().unwrap_or_default();
                     let mut codes = reasons.iter().filter_map(CancellationReason::code);
                     // A failed check wins: it fails again, whatever else may pass.
                     if codes.clone().any(|code| code == CHECK_FAILED) {
                         return Reason::CheckFailed(reasons);
                     }
                     let passing = !reasons.is_empty() && codes.all(|code| code == "None" || may_pass(code));
+                    for reason in &mut reasons {
+                        reason.item = None;
+                    }
                     cancelled.cancellation_reasons = Some(reasons);
                     let error = aws_sdk_dynamodb::Error::TransactionCanceledException(cancelled);
                     SdkFailure::service(operation, table, error, passing)

@@ -80,6 +80,11 @@ impl Operation {
     }
 }
 
+/// What a failed check returns.
+type Told = Option<ReturnValuesOnConditionCheckFailure>;
+
+const TOLD: Told = Some(ReturnValuesOnConditionCheckFailure::AllOld);
+
 /// Microseconds since 1970, asked for only where a schema starts with the clock.
 pub(crate) trait Now: Fn() -> u64 {}
 impl<F: Fn() -> u64> Now for F {}
@@ -89,15 +94,16 @@ fn draw(schema: &Schema, version: u64) -> Result<Option<Stamp>> {
     (schema.stamps > 0).then(|| Stamp::draw(version)).transpose()
 }
 
-/// Gives one of the SDK's builders the condition of a write. An empty map of values would be refused.
+/// Gives one of the SDK's builders the condition of a write, and what to return if it fails. An empty map of values would be
+/// refused.
 macro_rules! conditional {
-    ($write:ident, $builder:expr) => {{
+    ($write:ident, $told:ident, $builder:expr) => {{
         let Placeholders { names, values } = $write.placeholders;
         $builder
             .condition_expression($write.condition)
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .set_return_values_on_condition_check_failure($told)
     }};
 }
 
@@ -317,63 +323,73 @@ impl ConditionalWrite {
 
     /// This write as a `PutItem`. If it is none, the builder stays without table and item, and sending it fails.
     pub fn put_item(&self, client: &Client, table: impl Into<String>) -> PutItemFluentBuilder {
-        self.clone().into_put_item(client, table.into())
+        self.clone().into_put_item(client, table.into(), TOLD)
     }
 
-    pub(crate) fn into_put_item(self, client: &Client, table: String) -> PutItemFluentBuilder {
+    pub(crate) fn into_put_item(self, client: &Client, table: String, told: Told) -> PutItemFluentBuilder {
         let builder = client.put_item();
         let Action::Put { item } = self.action else { return builder };
-        conditional!(self, builder.table_name(table).set_item(Some(item)))
+        conditional!(self, told, builder.table_name(table).set_item(Some(item)))
     }
 
     /// This write as an `UpdateItem`. If it is none, the builder stays without table and key, and sending it fails.
     pub fn update_item(&self, client: &Client, table: impl Into<String>) -> UpdateItemFluentBuilder {
-        self.clone().into_update_item(client, table.into())
+        self.clone().into_update_item(client, table.into(), TOLD)
     }
 
-    pub(crate) fn into_update_item(self, client: &Client, table: String) -> UpdateItemFluentBuilder {
+    pub(crate) fn into_update_item(
+        self,
+        client: &Client,
+        table: String,
+        told: Told,
+    ) -> UpdateItemFluentBuilder {
         let builder = client.update_item();
         let Action::Update { key, expression } = self.action else { return builder };
-        conditional!(self, builder.table_name(table).set_key(Some(key)).update_expression(expression))
+        conditional!(self, told, builder.table_name(table).set_key(Some(key)).update_expression(expression))
     }
 
     /// This write as a `DeleteItem`. If it is none, the builder stays without table and key, and sending it fails.
     pub fn delete_item(&self, client: &Client, table: impl Into<String>) -> DeleteItemFluentBuilder {
-        self.clone().into_delete_item(client, table.into())
+        self.clone().into_delete_item(client, table.into(), TOLD)
     }
 
-    pub(crate) fn into_delete_item(self, client: &Client, table: String) -> DeleteItemFluentBuilder {
+    pub(crate) fn into_delete_item(
+        self,
+        client: &Client,
+        table: String,
+        told: Told,
+    ) -> DeleteItemFluentBuilder {
         let builder = client.delete_item();
         let Action::Delete { key } = self.action else { return builder };
-        conditional!(self, builder.table_name(table).set_key(Some(key)))
+        conditional!(self, told, builder.table_name(table).set_key(Some(key)))
     }
 
     /// This write as one action of a `TransactWriteItems`.
     #[must_use]
     pub fn transact_write_item(&self, table: impl Into<String>) -> TransactWriteItem {
-        self.clone().into_transact_write_item(table.into())
+        self.clone().into_transact_write_item(table.into(), TOLD)
     }
 
-    pub(crate) fn into_transact_write_item(self, table: String) -> TransactWriteItem {
+    pub(crate) fn into_transact_write_item(self, table: String, told: Told) -> TransactWriteItem {
         let action = TransactWriteItem::builder();
         // Every required member is set, so no build fails.
         match self.action {
             Action::Put { item } => {
                 let put = Put::builder().table_name(table).set_item(Some(item));
-                action.set_put(conditional!(self, put).build().ok())
+                action.set_put(conditional!(self, told, put).build().ok())
             }
             Action::Update { key, expression } => {
                 let update =
                     Update::builder().table_name(table).set_key(Some(key)).update_expression(expression);
-                action.set_update(conditional!(self, update).build().ok())
+                action.set_update(conditional!(self, told, update).build().ok())
             }
             Action::Delete { key } => {
                 let delete = Delete::builder().table_name(table).set_key(Some(key));
-                action.set_delete(conditional!(self, delete).build().ok())
+                action.set_delete(conditional!(self, told, delete).build().ok())
             }
             Action::Check { key } => {
                 let check = ConditionCheck::builder().table_name(table).set_key(Some(key));
-                action.set_condition_check(conditional!(self, check).build().ok())
+                action.set_condition_check(conditional!(self, told, check).build().ok())
             }
         }
         .build()
