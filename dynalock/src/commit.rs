@@ -48,9 +48,9 @@ pub(crate) async fn commit(
     writes: Vec<(Target, ConditionalWrite)>,
     budget: &mut Budget,
 ) -> Result<()> {
-    let commit = Commit::of(writes)?;
+    let mut commit = Commit::of(writes)?;
     let target = Target::of_all(client, commit.actions.iter().map(|action| &action.target));
-    target.settle(commit, budget).await.map(drop)
+    target.settle(&mut commit, &Arc::default(), budget).await.map(drop)
 }
 
 /// A transaction on its way. DynamoDB recognizes it by its token and applies it once, however often it comes, so a refusal

@@ -208,6 +208,7 @@ mod commit;
 mod condition;
 mod conflict;
 mod create_table;
+mod draft;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
@@ -218,6 +219,7 @@ pub mod guide;
 mod item;
 mod key;
 mod options;
+mod queue;
 mod random;
 mod recorder;
 mod retry;

@@ -66,8 +66,7 @@ pub(crate) trait LogicalWrite: Send + Sync {
 impl Target {
     /// Sends one write until it is known what became of it, or `budget` ends.
     pub(crate) async fn write(&self, write: ConditionalWrite, budget: &mut Budget) -> Result<Applied> {
-        let single = Single { intent: write.intent(), key: write.key(), write: Some(write) };
-        self.settle(single, budget).await
+        self.settle(&mut Single::of(write), &Arc::default(), budget).await
     }
 
     /// Sends `write` until it is known what became of it, or `budget` ends. Every re-send is the identical request, with
@@ -76,12 +75,18 @@ impl Target {
     /// An attempt whose answer was lost may have been applied. From then on a failed check no longer tells whether this
     /// write or another one raised the version. The stamps in the stored item do, unless they were overwritten since; then
     /// the outcome is unknown.
-    pub(crate) async fn settle(&self, mut write: impl LogicalWrite, budget: &mut Budget) -> Result<Applied> {
-        let attempts = Arc::new(Attempts::default());
+    ///
+    /// Where this is dropped half way, another call may go on with the same `write` and its `attempts`.
+    pub(crate) async fn settle(
+        &self,
+        write: &mut impl LogicalWrite,
+        attempts: &Arc<Attempts>,
+        budget: &mut Budget,
+    ) -> Result<Applied> {
         let mut without_item = false;
         loop {
             let was_clean = !attempts.are_unclear();
-            let answer = write.send(self, budget, &attempts).await;
+            let answer = write.send(self, budget, attempts).await;
             if without_item && matches!(answer, Ok(()) | Err(Reason::CheckFailed(_))) {
                 write.item_is_denied(self);
             }
@@ -139,7 +144,7 @@ impl Target {
 }
 
 /// The write of one item.
-struct Single {
+pub(crate) struct Single {
     intent: Intent,
     key: Item,
     /// Until it is sent.
@@ -147,6 +152,14 @@ struct Single {
 }
 
 impl Single {
+    pub(crate) fn of(write: ConditionalWrite) -> Self {
+        Self { intent: write.intent(), key: write.key(), write: Some(write) }
+    }
+
+    pub(crate) fn intent(&self) -> Intent {
+        self.intent
+    }
+
     fn conflict(&self, target: &Target, item: Option<Item>, error: fn(Box<Conflict>) -> Error) -> Error {
         let Intent { schema, expect, .. } = self.intent;
         error(Box::new(Conflict::new(&target.table, schema, expect, self.key.clone(), item)))

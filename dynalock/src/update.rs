@@ -5,19 +5,15 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
-use crate::condition::Condition;
+use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::key::IntoKey;
 use crate::options::{Options, option_methods};
+use crate::queue::Outcome;
 use crate::save::raise;
 use crate::table::{BoxFuture, Table};
-use crate::versioned::{Versioned, snapshot};
-use crate::write::{ConditionalWrite, Kind};
-
-/// How often a conflict is answered at once with the item that came with it. After that the item is read again, and only
-/// after a delay: whoever sleeps on an item that is in demand wakes with an old one.
-const IMMEDIATE: u32 = 2;
+use crate::versioned::{Versioned, schema, snapshot};
 
 impl<T: Versioned> Table<T> {
     /// Reads the item, lets `change` change it, and writes what changed, if the item is still as it was read. On a conflict
@@ -161,77 +157,69 @@ impl<T: Versioned, F> Call<T, F> {
         F: Send,
     {
         let Self { key, mut change, options: Options { table, condition, retry } } = self;
-        let (key, target, budget) = (key?, table.target(), &mut retry.start());
-        let mut immediate = IMMEDIATE;
-        let mut stored = target.read(&key, true, budget).await?;
+        let queues = table.queues();
+        let mut place = queues.enter(table.target(), schema::<T>(), key?, retry)?;
+        // A condition is about what is stored, and not about what others are changing it to.
+        let mut alone = !queues.coalesce || condition.is_some();
         loop {
-            let change = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
-            let (mut object, write) = match (stored, &mut init) {
-                (Some(item), _) => changed(&table, item, condition.as_ref(), change)?,
-                (None, Some(init)) => created(&table, &key, init(), change)?,
-                (None, None) => return Err(Error::NotFound.into()),
+            let mut batch = place.begin(alone).await?;
+            let mut object = {
+                let change = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
+                match changed(&table, place.key(), &mut batch.draft, &mut init, change) {
+                    Ok((object, true)) => object,
+                    // An answer that writes nothing must rest on what is stored.
+                    answer if place.is_sure(&batch) => {
+                        place.leave(batch);
+                        return answer.map(|(object, _)| object);
+                    }
+                    _ => {
+                        if batch.draft.is_changed() {
+                            alone = true;
+                            place.leave(batch);
+                            place.pass();
+                        }
+                        continue;
+                    }
+                }
             };
-            let Some(write) = write else { return Ok(object) };
-            let version = write.next_version();
-            stored = match target.write(write, budget).await {
-                Ok(_) => {
+            place.join(batch, alone);
+            match place.outcome(condition.as_ref()).await? {
+                Outcome::Applied(version) => {
                     raise(&mut object, version);
                     return Ok(object);
                 }
-                Err(Error::Conflict(mut conflict) | Error::AlreadyExists(mut conflict))
-                    if immediate > 0 && conflict.item().is_some() && budget.take() =>
-                {
-                    immediate -= 1;
-                    conflict.take_item()
-                }
-                Err(error) => {
-                    let absent = matches!(error, Error::NotFound) && init.is_some();
-                    if !(error.is_conflict() || absent) || !budget.wait().await {
-                        return Err(error.into());
-                    }
-                    target.read(&key, true, budget).await?
-                }
-            };
+                Outcome::Alone => alone = true,
+                Outcome::Again => {}
+            }
             tracing::debug!(table = table.name(), "changing again after a conflict");
         }
     }
 }
 
-/// The stored item with the change applied, and the write for it unless nothing changed.
+/// The item with the change applied, and whether there is anything to write.
 fn changed<T: Versioned, E>(
     table: &Table<T>,
-    item: Item,
-    condition: Option<&Condition>,
+    key: &Item,
+    draft: &mut Draft,
+    init: &mut Option<&mut (dyn FnMut() -> T + Send)>,
     change: impl FnOnce(&mut T) -> Result<(), Stop<E>>,
-) -> Result<(T, Option<ConditionalWrite>), Stop<E>> {
+) -> Result<(T, bool), Stop<E>> {
+    let now = || table.target().now();
+    let Some(item) = draft.item() else {
+        let init = init.as_mut().ok_or(Error::NotFound)?;
+        let mut object = init();
+        change(&mut object)?;
+        snapshot(&object).and_then(|object| draft.create(key, object, now)).map_err(table.named())?;
+        return Ok((object, true));
+    };
     let (mut object, read) = table.parse_with_version(item)?;
     let before = snapshot(&object).map_err(table.named())?;
     let version = object.__version();
     change(&mut object)?;
     object.__set_version(version);
-    let write = snapshot(&object)
-        .and_then(|after| ConditionalWrite::update(before, after, read, condition, || table.target().now()))
-        .map_err(table.named())?;
-    Ok((object, write))
-}
-
-/// A fresh item with the change applied, and the write that creates it.
-fn created<T: Versioned, E>(
-    table: &Table<T>,
-    key: &Item,
-    mut object: T,
-    change: impl FnOnce(&mut T) -> Result<(), Stop<E>>,
-) -> Result<(T, Option<ConditionalWrite>), Stop<E>> {
-    change(&mut object)?;
-    let write = snapshot(&object)
-        .and_then(|object| match key.iter().find(|(name, value)| object.key.get(*name) != Some(value)) {
-            Some((name, _)) => {
-                Err(Error::item(name, "the fresh item has another key than the one asked for"))
-            }
-            None => ConditionalWrite::of(Kind::Create, object, None, || table.target().now()),
-        })
-        .map_err(table.named())?;
-    Ok((object, Some(write)))
+    let is_changed =
+        snapshot(&object).and_then(|after| draft.change(&before, after, read, now)).map_err(table.named())?;
+    Ok((object, is_changed))
 }
 
 /// An update that waits to be sent; see [`Table::update`].

@@ -13,9 +13,9 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::condition::{self, Condition, Expect};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expression::{Changes, Placeholders};
-use crate::item::{self, Item, StoredVersion};
+use crate::item::{self, Item};
 use crate::schema::Schema;
 use crate::snapshot::Snapshot;
 use crate::stamp::Stamp;
@@ -199,28 +199,6 @@ impl ConditionalWrite {
         item::check_size(item.iter().map(|(name, value)| (name.as_str(), value)))?;
         let action = Action::Put { item };
         Self::new(schema, action, expect, Some(version), stamp, extra, Placeholders::default())
-    }
-
-    /// Writes what differs between two states of an object that was read at version `read`; `None` if nothing does.
-    pub(crate) fn update(
-        before: Snapshot,
-        after: Snapshot,
-        read: StoredVersion,
-        extra: Option<&Condition>,
-        now: impl Now,
-    ) -> Result<Option<Self>> {
-        let schema = before.schema;
-        if let Some(key) =
-            schema.key_attributes().find(|key| before.key.get(key.name) != after.key.get(key.name))
-        {
-            return Err(Error::item(key.name, "the closure changed the key, and keys never change"));
-        }
-        let changes = Changes::between(&before, after);
-        if changes.is_empty() {
-            return Ok(None);
-        }
-        let version = before.next_version(now)?;
-        Self::change(schema, before.key, changes, Expect::read(read), version, extra).map(Some)
     }
 
     /// Makes `changes` in the item under `key` and raises it to `version`, if what is stored is as expected.

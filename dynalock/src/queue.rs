@@ -1,0 +1,453 @@
+//! Callers that wait for the same item: they take turns, hand on what they know of it, and may share a write.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+
+use crate::attempts::Attempts;
+use crate::condition::Condition;
+use crate::draft::Draft;
+use crate::error::{Error, Result, SdkFailure, Unknown};
+use crate::item::Item;
+use crate::key::KeyId;
+use crate::retry::{Budget, Retry};
+use crate::schema::Schema;
+use crate::send::Single;
+use crate::target::Target;
+use crate::write::Intent;
+
+/// How many callers may wait for one item.
+const LIMIT: usize = 10_000;
+
+/// How often a conflict is answered at once with the item that came with it. After that the item is read again, and only
+/// after a delay: whoever sleeps on an item that is in demand wakes with an old one.
+const IMMEDIATE: u32 = 2;
+
+/// The queues of a table: one for each item that somebody waits for.
+#[derive(Default)]
+pub(crate) struct Queues {
+    /// Whether callers that wait share one write.
+    pub(crate) coalesce: bool,
+    by_key: Mutex<HashMap<KeyId, Arc<Queue>>>,
+}
+
+/// The callers of one item, who are served in the order in which they came.
+#[derive(Default)]
+struct Queue {
+    arrivals: AtomicU64,
+    desk: Arc<tokio::sync::Mutex<Desk>>,
+}
+
+/// What the caller whose turn it is finds, and leaves to the next.
+#[derive(Default)]
+struct Desk {
+    batch: Option<Batch>,
+    /// A write under way. Its sender holds the desk until the outcome is known, so that anyone else who finds one has to go on
+    /// with it.
+    flight: Option<Flight>,
+}
+
+/// A draft, and the callers whose changes are in it.
+pub(crate) struct Batch {
+    pub(crate) draft: Draft,
+    /// How many callers had come when the item was asked for. For them it is not out of date.
+    as_of: u64,
+    members: Members,
+}
+
+impl Batch {
+    fn of(item: Option<Item>, as_of: u64) -> Self {
+        Self { draft: Draft::of(item), as_of, members: Members::default() }
+    }
+}
+
+/// A write that carries what its members changed.
+struct Flight {
+    write: Single,
+    attempts: Arc<Attempts>,
+    /// The item once it went through, where that is known.
+    written: Option<Item>,
+    as_of: u64,
+    members: Members,
+}
+
+/// What became of a write, for one of its members.
+#[derive(Clone, Copy)]
+pub(crate) enum Outcome {
+    /// Applied. The last member's object is what is stored, at this version; the others changed what is no longer so.
+    Applied(Option<u64>),
+    /// Not applied: to be done again.
+    Again,
+    /// Not applied, and one of several members may be to blame: each is to write for itself.
+    Alone,
+}
+
+/// How far a member's write is.
+#[derive(Clone, Copy)]
+enum Status {
+    /// Not sent yet.
+    Drafted,
+    /// Not sent yet, and its caller is gone.
+    Withdrawn,
+    Sent(Intent),
+    Done(Outcome),
+    /// Sent, and what became of it cannot be found out.
+    Lost(Intent),
+}
+
+/// What a member of a write shares with those who carry it.
+struct Ticket(Mutex<Status>);
+
+impl Ticket {
+    fn status(&self) -> MutexGuard<'_, Status> {
+        lock(&self.0)
+    }
+
+    /// Ends the caller's part. What was not sent yet then never is.
+    fn withdraw(&self) -> Status {
+        let mut status = self.status();
+        if matches!(*status, Status::Drafted) {
+            *status = Status::Withdrawn;
+        }
+        *status
+    }
+}
+
+/// The callers whose changes are in one write, in the order of their changes.
+#[derive(Default)]
+struct Members(Vec<Arc<Ticket>>);
+
+impl Members {
+    /// Lets the write go out, unless it holds what a caller has withdrawn.
+    fn seal(&self, intent: Intent) -> bool {
+        self.0.iter().all(|ticket| {
+            let mut status = ticket.status();
+            let is_drafted = matches!(*status, Status::Drafted);
+            if is_drafted {
+                *status = Status::Sent(intent);
+            }
+            is_drafted
+        })
+    }
+
+    fn end(&self, status: Status) {
+        for ticket in &self.0 {
+            *ticket.status() = status;
+        }
+    }
+
+    fn applied(&self, version: Option<u64>) {
+        self.end(Status::Done(Outcome::Applied(None)));
+        if let Some(last) = self.0.last() {
+            *last.status() = Status::Done(Outcome::Applied(version));
+        }
+    }
+
+    /// Whether `ticket` is the only one.
+    fn is_only(&self, ticket: Option<&Arc<Ticket>>) -> bool {
+        matches!((&self.0[..], ticket), ([only], Some(ticket)) if Arc::ptr_eq(only, ticket))
+    }
+
+    /// Whether any of their callers is still there.
+    fn are_awaited(&self) -> bool {
+        self.0.iter().any(|ticket| Arc::strong_count(ticket) > 1)
+    }
+}
+
+/// A write that is given up before it is sent was not applied.
+impl Drop for Members {
+    fn drop(&mut self) {
+        for ticket in &self.0 {
+            let mut status = ticket.status();
+            if matches!(*status, Status::Drafted) {
+                *status = Status::Done(Outcome::Again);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that is done under a lock can panic half way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Queues {
+    pub(crate) fn coalescing() -> Self {
+        Self { coalesce: true, ..Self::default() }
+    }
+
+    /// Joins the queue for the item under `key`.
+    pub(crate) fn enter<'t>(
+        &'t self,
+        target: &'t Target,
+        schema: &'static Schema,
+        key: Item,
+        retry: Retry,
+    ) -> Result<Place<'t>> {
+        let id = KeyId::of(schema, &key);
+        let mut by_key = lock(&self.by_key);
+        let queue = Arc::clone(by_key.entry(id.clone()).or_default());
+        // One is held by the map, and one is the caller's.
+        if Arc::strong_count(&queue) > LIMIT + 1 {
+            let problem = format!("{LIMIT} calls of this process wait for the item already");
+            return Err(Error::request(problem).in_table(&target.table));
+        }
+        let number = queue.arrivals.fetch_add(1, Ordering::Relaxed);
+        let (budget, immediate) = (retry.start(), IMMEDIATE);
+        let (queues, desk, ticket) = (self, None, None);
+        Ok(Place { queues, id, queue, number, target, schema, key, budget, immediate, desk, ticket })
+    }
+}
+
+/// One caller's place in a queue. A caller that is gone leaves nothing behind: neither its turn, nor a change that was not
+/// sent yet.
+pub(crate) struct Place<'t> {
+    queues: &'t Queues,
+    id: KeyId,
+    queue: Arc<Queue>,
+    /// How many came before.
+    number: u64,
+    target: &'t Target,
+    schema: &'static Schema,
+    key: Item,
+    budget: Budget,
+    immediate: u32,
+    /// While it is this caller's turn.
+    desk: Option<OwnedMutexGuard<Desk>>,
+    /// While the caller's change is in a write whose outcome is not known.
+    ticket: Option<Arc<Ticket>>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = &self.ticket {
+            ticket.withdraw();
+        }
+        self.desk = None;
+        let mut by_key = lock(&self.queues.by_key);
+        if Arc::strong_count(&self.queue) == 2 {
+            by_key.remove(&self.id);
+        }
+    }
+}
+
+impl Place<'_> {
+    pub(crate) fn key(&self) -> &Item {
+        &self.key
+    }
+
+    /// What the caller begins with: the item, with the changes of those before it that are not sent yet; without any if it
+    /// is to write `alone`. Reads the item only where nothing is known of it.
+    pub(crate) async fn begin(&mut self, alone: bool) -> Result<Batch> {
+        let mut desk = match self.desk.take() {
+            Some(desk) => desk,
+            None => self.turn().await?,
+        };
+        if desk.flight.as_ref().is_some_and(|flight| !flight.members.are_awaited()) {
+            desk.flight = None;
+        }
+        if desk.flight.is_some() || alone && desk.batch.as_ref().is_some_and(|batch| batch.draft.is_changed())
+        {
+            // Others came first, and get their own answers.
+            desk = match self.send(desk, None).await {
+                (desk, Err(error)) if desk.flight.is_some() => return Err(not_sent(error)),
+                (desk, _) => desk,
+            };
+        }
+        let mut batch = match desk.batch.take() {
+            Some(batch) => batch,
+            None => {
+                let as_of = self.arrivals();
+                let item = self.target.read(&self.key, true, &mut self.budget).await?;
+                Batch::of(item, as_of)
+            }
+        };
+        // One is held by the map, and one is the caller's.
+        batch.draft.is_shared = self.queues.coalesce || Arc::strong_count(&self.queue) > 2;
+        self.desk = Some(desk);
+        Ok(batch)
+    }
+
+    /// Whether the item was stored so at some moment since the call began, so that an answer may rest on it.
+    pub(crate) fn is_sure(&self, batch: &Batch) -> bool {
+        self.number < batch.as_of && !batch.draft.is_changed()
+    }
+
+    /// Leaves everything as it was found.
+    pub(crate) fn leave(&mut self, batch: Batch) {
+        if let Some(desk) = self.desk.as_mut().filter(|_| batch.draft.is_shared) {
+            desk.batch = Some(batch);
+        }
+    }
+
+    /// Adds the caller, who has made its change, and lets others add theirs unless it is to write `alone`.
+    pub(crate) fn join(&mut self, mut batch: Batch, alone: bool) {
+        let ticket = Arc::new(Ticket(Mutex::new(Status::Drafted)));
+        batch.members.0.push(Arc::clone(&ticket));
+        self.ticket = Some(ticket);
+        if let Some(desk) = &mut self.desk {
+            desk.batch = Some(batch);
+        }
+        if !alone {
+            self.pass();
+        }
+    }
+
+    /// Lets all those go first who wait.
+    pub(crate) fn pass(&mut self) {
+        self.desk = None;
+    }
+
+    /// What became of the caller's change. Whoever comes round again before it is sent, sends it.
+    pub(crate) async fn outcome(&mut self, extra: Option<&Condition>) -> Result<Outcome> {
+        loop {
+            let status = self.ticket.as_deref().map_or(Status::Withdrawn, |ticket| *ticket.status());
+            let desk = match (status, self.desk.take()) {
+                (Status::Lost(write), _) => return Err(self.lost(write, None)),
+                (Status::Done(outcome), desk) => {
+                    (self.ticket, self.desk) = (None, desk);
+                    return Ok(outcome);
+                }
+                (_, Some(desk)) => desk,
+                (_, None) => {
+                    self.desk = match self.turn().await {
+                        Ok(desk) => Some(desk),
+                        Err(late) => match self.ticket.as_deref().map(Ticket::withdraw) {
+                            Some(Status::Sent(write)) => return Err(self.lost(write, Some(late))),
+                            Some(Status::Done(_) | Status::Lost(_)) => None,
+                            _ => return Err(late),
+                        },
+                    };
+                    continue;
+                }
+            };
+            let (desk, sent) = self.send(desk, extra).await;
+            self.desk = Some(desk);
+            sent?;
+        }
+    }
+
+    /// Waits for the caller's turn. Those who wait are served first, also before one that comes back.
+    async fn turn(&mut self) -> Result<OwnedMutexGuard<Desk>> {
+        let desk = &self.queue.desk;
+        if let Ok(desk) = Arc::clone(desk).try_lock_owned() {
+            return Ok(desk);
+        }
+        let turn = tokio::time::timeout_at(self.budget.deadline(), Arc::clone(desk).lock_owned()).await;
+        turn.map_err(|elapsed| {
+            let late = SdkFailure::transport("UpdateItem", &self.target.table, elapsed.into(), true);
+            self.budget.out_of_time(Error::Sdk(late.into()))
+        })
+    }
+
+    /// Sends what is to be sent until its outcome is known, and tells the members. The error is for the caller alone: that
+    /// of a write that was only its own, or that of a write which it can send no more.
+    async fn send(
+        &mut self,
+        mut desk: OwnedMutexGuard<Desk>,
+        extra: Option<&Condition>,
+    ) -> (OwnedMutexGuard<Desk>, Result<()>) {
+        if desk.flight.is_none()
+            && let Some(batch) = desk.batch.take()
+        {
+            let as_of = self.arrivals();
+            let Batch { draft, members, .. } = batch;
+            let (write, written) = match draft.into_write(self.schema, &self.key, extra) {
+                Ok(Some(write)) => write,
+                Ok(None) => return (desk, Ok(())),
+                Err(error) => {
+                    let error = error.in_table(&self.target.table);
+                    return (desk, self.rejected(&members, error));
+                }
+            };
+            if !members.seal(write.intent()) {
+                members.end(Status::Done(Outcome::Again));
+                return (desk, Ok(()));
+            }
+            let (write, attempts) = (Single::of(write), Arc::default());
+            desk.flight = Some(Flight { write, attempts, written, as_of, members });
+        }
+        let Some(flight) = &mut desk.flight else { return (desk, Ok(())) };
+        let sent = self.target.settle(&mut flight.write, &flight.attempts, &mut self.budget).await;
+        let Some(flight) = desk.flight.take() else { return (desk, Ok(())) };
+        let (write, as_of) = (flight.write.intent(), flight.as_of);
+        let sent = match sent {
+            Ok(_) => {
+                flight.members.applied(write.next_version);
+                desk.batch = flight.written.map(|item| Batch::of(Some(item), as_of));
+                Ok(())
+            }
+            Err(Error::OutcomeUnknown(unknown)) => {
+                match &unknown.cause {
+                    // Others may still have the time to find out.
+                    Some(cause) if cause.is_retryable() => desk.flight = Some(flight),
+                    _ => flight.members.end(Status::Lost(write)),
+                }
+                Err(Error::OutcomeUnknown(unknown))
+            }
+            Err(error @ (Error::NotFound | Error::Conflict(_) | Error::AlreadyExists(_))) => {
+                flight.members.end(Status::Done(Outcome::Again));
+                self.after_conflict(error).await.map(|found| {
+                    desk.batch = found.map(|item| Batch::of(item, as_of));
+                })
+            }
+            Err(error) => self.rejected(&flight.members, error),
+        };
+        (desk, sent)
+    }
+
+    /// What is stored, if it is to be changed at once; else it is time to read.
+    async fn after_conflict(&mut self, mut error: Error) -> Result<Option<Option<Item>>> {
+        let is_known = match &error {
+            Error::Conflict(conflict) | Error::AlreadyExists(conflict) => conflict.item().is_some(),
+            _ => true,
+        };
+        if self.immediate == 0 || !is_known {
+            return self.budget.wait_after(error).await.map(|()| None);
+        }
+        self.immediate -= 1;
+        if !self.budget.take() {
+            return Err(error);
+        }
+        Ok(Some(match &mut error {
+            Error::Conflict(conflict) | Error::AlreadyExists(conflict) => conflict.take_item(),
+            _ => None,
+        }))
+    }
+
+    /// A write that was not applied, and as it is never will be.
+    fn rejected(&self, members: &Members, error: Error) -> Result<()> {
+        if members.is_only(self.ticket.as_ref()) {
+            return Err(error);
+        }
+        // What passes is no member's fault, but the caller has no attempts left.
+        if error.is_retryable() {
+            members.end(Status::Done(Outcome::Again));
+            return Err(error);
+        }
+        members.end(Status::Done(Outcome::Alone));
+        Ok(())
+    }
+
+    fn arrivals(&self) -> u64 {
+        self.queue.arrivals.load(Ordering::Relaxed)
+    }
+
+    fn lost(&self, write: Intent, cause: Option<Error>) -> Error {
+        let (table, key) = (self.target.table.clone(), self.key.clone());
+        Error::OutcomeUnknown(Box::new(Unknown { table, key, write, cause }))
+    }
+}
+
+/// The error of a caller that could not write, because others who came first are not through.
+fn not_sent(error: Error) -> Error {
+    match error {
+        Error::OutcomeUnknown(unknown) => match *unknown {
+            Unknown { cause: Some(cause), .. } => cause,
+            unknown => Error::OutcomeUnknown(Box::new(unknown)),
+        },
+        error => error,
+    }
+}
