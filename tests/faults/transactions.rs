@@ -13,6 +13,7 @@ mod dropped;
 mod lost;
 mod single;
 mod unknown;
+mod unversioned;
 
 pub(crate) use cancelled::a_failed_check_wins_over_reasons_that_may_pass;
 pub(crate) use closures::{

@@ -132,7 +132,7 @@ async fn raced(world: &World, lost: &Fault, rival: impl Future<Output = ()>) -> 
     ended.result.unwrap_err()
 }
 
-/// The token makes every refusal definite, also after a doubt and without stamps.
+/// A version refuses every copy of the request, so a doubt changes nothing, nor do stamps that are off.
 #[tokio::test(start_paused = true)]
 async fn a_rival_that_comes_first_is_a_conflict_even_after_a_lost_request() {
     for (lost, stamps) in both([Fault::ConnectionRefused, Fault::RequestLost]) {
