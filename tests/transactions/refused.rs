@@ -148,6 +148,36 @@ async fn a_conflict_goes_before_a_condition_that_does_not_hold() {
 }
 
 #[tokio::test]
+async fn the_others_stay_in_the_order_of_their_actions() {
+    let shop = shop().await;
+    let rich = || Condition::new("#t > :t").name("#t", "total").value(":t", 1000);
+    let (mut poor, mut moved, mut poorer) = (order("1", 7), order("2", 6), order("3", 7));
+    let (mut behind, mut there, mut fine) = (line(1, 15), line(2, 0), line(3, 20));
+    let transaction = shop.transaction().touch(&shop.orders, &mut poor).condition(rich());
+    let transaction = transaction.save(&shop.orders, &mut moved);
+    let transaction = transaction.replace(&shop.orders, &mut poorer).condition(rich());
+    let transaction = transaction.save(&shop.lines, &mut behind).touch(&shop.lines, &mut fine);
+    let transaction = transaction.check(&shop.orders, &order("4", 7)).condition(rich());
+    let error = refused(&shop, transaction.create(&shop.lines, &mut there)).await;
+
+    assert!(matches!(error, Error::Conflict(_)), "{error:?}");
+    assert_eq!(conflict(&error).action(), Some(1));
+    let others = conflict(&error).others();
+    let places: Vec<_> = others.iter().map(|other| conflict(other).action().unwrap()).collect();
+    assert_eq!(places, [0, 2, 3, 5, 6]);
+    let [
+        Error::ConditionFailed(_),
+        Error::ConditionFailed(_),
+        Error::Conflict(_),
+        Error::ConditionFailed(_),
+        Error::AlreadyExists(_),
+    ] = others
+    else {
+        panic!("{others:?}");
+    };
+}
+
+#[tokio::test]
 async fn a_condition_that_does_not_hold_is_told_where_every_version_is_right() {
     for (name, add) in ADDS {
         for (second, refuses) in [("pieces < :least", true), ("pieces >= :least", false)] {

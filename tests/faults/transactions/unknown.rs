@@ -5,7 +5,7 @@ use dynalock_tests::faults::{Fault, Reply};
 
 use super::{WRITE, applies, commit, commit_with, world};
 use crate::calls::{sdk_code, unknown_because_of};
-use crate::world::{Account, World, always, refusal};
+use crate::world::{Account, Bare, World, always, refusal};
 
 /// Commits into `first` and then into `rest` until the end.
 async fn doubtful(world: &World, first: Fault, rest: &Fault) -> Error {
@@ -76,6 +76,46 @@ async fn replies_lost_until_the_end_leave_the_outcome_unknown() {
         ended.assert_untouched();
         assert!(matches!(ended.result, Err(Error::OutcomeUnknown(_))), "{ended:?}");
         assert_eq!(applies(&world).await, applied);
+    }
+}
+
+/// An account, as both structs hold it.
+struct Held(Account, Bare);
+
+type Add = for<'a> fn(Transaction<'a>, &World, &'a mut Held) -> Transaction<'a>;
+
+/// From the action of which a later read tells most to the one of which it tells least.
+const ADDS: [(&str, Add); 4] = [
+    ("alice", |transaction, world, held| transaction.save(&world.table, &mut held.0)),
+    ("dave", |transaction, world, held| transaction.touch(&world.bare, &mut held.1)),
+    ("erin", |transaction, world, held| transaction.delete(&world.table, &held.0)),
+    ("frank", |transaction, world, held| transaction.check(&world.table, &held.0)),
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_names_a_stamped_item_or_else_a_written_one_or_else_a_deleted_one() {
+    for first in 0..3 {
+        for is_reversed in [false, true] {
+            let world = world().await;
+            let mut adds = ADDS[first..].to_vec();
+            let (named, _) = adds[0];
+            if is_reversed {
+                adds.reverse();
+            }
+            let account = |id: &str| Account { id: id.into(), ..Account::alice() };
+            let mut held: Vec<Held> =
+                adds.iter().map(|(id, _)| Held(account(id), Bare::from(account(id)))).collect();
+            let in_progress = refusal("TransactionInProgressException");
+            world.faults.script(WRITE, [Fault::ReplyLost].into_iter().chain(always(&in_progress)));
+            let transaction = adds
+                .iter()
+                .zip(&mut held)
+                .fold(Transaction::new(&world.client), |all, ((_, add), held)| add(all, &world, held));
+            let error = transaction.commit().await.unwrap_err();
+            let Error::OutcomeUnknown(unknown) = &error else { panic!("{error:?}") };
+            assert_eq!(unknown.key()["id"].as_s().unwrap(), named, "reversed: {is_reversed}");
+            assert_eq!(unknown.intended(), (named != "erin").then_some(2));
+        }
     }
 }
 

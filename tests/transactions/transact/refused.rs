@@ -138,6 +138,7 @@ async fn a_hundred_items_are_read_together_and_not_one_more() {
     read(100).await.unwrap();
     let refused = read(101).await;
     assert!(matches!(refused, Err(Error::InvalidRequest { .. })), "{refused:?}");
+    assert_eq!(refused.unwrap_err().to_string(), "the transaction touches 101 items, but may touch 100");
 }
 
 #[tokio::test]
