@@ -68,6 +68,8 @@ pub struct Reply {
     pub message: String,
     /// Why each action of a transaction was cancelled, or `"None"`; empty for any other reply.
     pub reasons: Vec<String>,
+    /// The item that each of these reasons tells, in DynamoDB's JSON; `Null` for none.
+    pub item: Value,
 }
 
 impl Reply {
@@ -75,7 +77,7 @@ impl Reply {
     #[must_use]
     pub fn new(status: u16, exception: &str) -> Self {
         let message = format!("{exception}, by script");
-        Self { status, exception: exception.to_owned(), message, reasons: Vec::new() }
+        Self { status, exception: exception.to_owned(), message, reasons: Vec::new(), item: Value::Null }
     }
 
     /// The reply that cancels a transaction, with the code for each of its actions.
@@ -292,7 +294,7 @@ fn response(reply: &Reply) -> Result<HttpResponse, ConnectorError> {
     let exception = format!("com.amazonaws.dynamodb.v20120810#{}", reply.exception);
     let mut body = json!({ "__type": exception, "message": reply.message });
     if !reply.reasons.is_empty() {
-        let reasons = reply.reasons.iter().map(|code| json!({ "Code": code }));
+        let reasons = reply.reasons.iter().map(|code| json!({ "Code": code, "Item": reply.item }));
         body["CancellationReasons"] = reasons.collect();
     }
     let body = body.to_string();

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use dynalock::{Condition, Error, Retry, Table};
 use dynalock_tests::{
     engines::Store,
@@ -74,6 +75,45 @@ async fn what_is_refused_before_sending_keeps_every_item() {
         shop.transaction().check(&shop.lines, &secret_line(-1)),
     ] {
         keeps(&transaction.commit().await.unwrap_err());
+    }
+}
+
+/// The SDK's error of a cancelled transaction, wherever it is in the chain of causes.
+fn cancelled(error: &Error) -> Option<&TransactionCanceledException> {
+    let mut chain = std::iter::successors(error.source(), |&cause| cause.source());
+    chain.find_map(|cause| match cause.downcast_ref()? {
+        aws_sdk_dynamodb::Error::TransactionCanceledException(cancelled) => Some(cancelled),
+        _ => None,
+    })
+}
+
+/// Reasons that are not failed checks stay in the source, and what they tell of items does not.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_commit_keeps_its_reasons_and_drops_their_items() {
+    let store = Store::memory();
+    let faults = Faults::new(store.http_client());
+    let client = aws_sdk_dynamodb::Client::from_conf(store.config().http_client(faults.clone()).build());
+    let orders = Table::<Order>::new(&client, "orders");
+    orders.create_table().await.unwrap();
+    let mut held = secret_order(0);
+    orders.create(&mut held).await.unwrap();
+    for codes in [["TransactionConflict", "None"], ["None", "ValidationError"]] {
+        for lost in [None, Some(Fault::RequestLost)] {
+            let item = json!({ "id": { "S": MARK }, "note": { "S": MARK } });
+            let told = Fault::Instead(Reply { item, ..Reply::cancelled(codes) });
+            faults.script("TransactWriteItems", lost.clone().into_iter().chain(vec![told; 12]));
+            let fresh = &mut Order { id: "fresh".into(), ..secret_order(0) };
+            let transaction =
+                dynalock::Transaction::new(&client).check(&orders, &held).create(&orders, fresh);
+            let error = transaction.retry(Retry::default().attempts(2)).commit().await.unwrap_err();
+            keeps(&error);
+            assert_eq!(matches!(error, Error::OutcomeUnknown(_)), lost.is_some(), "{error:?}");
+            let reasons = cancelled(&error).expect("the SDK's own error").cancellation_reasons();
+            let kept: Vec<_> = reasons.iter().filter_map(|reason| reason.code()).collect();
+            assert_eq!(kept, codes);
+            assert!(reasons.iter().all(|reason| reason.item().is_none()));
+            faults.clear();
+        }
     }
 }
 
