@@ -53,8 +53,8 @@ pub(crate) async fn commit(
     target.settle(&mut commit, &Arc::default(), budget).await.map(drop)
 }
 
-/// A transaction on its way. DynamoDB recognizes it by its token and applies it once, however often it comes, so a refusal
-/// is one also after lost answers.
+/// A transaction on its way. DynamoDB recognizes it by its token and applies it once, however often it comes. What it refuses
+/// was not applied before, but it checks every copy afresh.
 struct Commit {
     actions: Vec<Action>,
     token: String,

@@ -138,8 +138,8 @@ impl<'a> Transaction<'a> {
     ///   [`others`](crate::Conflict::others) what else stood in the way. An item that is gone is a conflict without item.
     /// - [`ConditionFailed`](Error::ConditionFailed): all versions are right, but a [`condition`](Self::condition) does not
     ///   hold. Nothing was written.
-    /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and DynamoDB could not be asked again in time. It
-    ///   tells of one item, which stands for all of them.
+    /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and DynamoDB could not be asked again in time, or only
+    ///   what has no version stood in the way then. It tells of one item, which stands for all of them.
     /// - [`InvalidRequest`](Error::InvalidRequest): no action, more than 100, more than 4 MB, or two for the same item.
     ///   Nothing was sent.
     /// - [`VersionOverflow`](Error::VersionOverflow), [`InvalidItem`](Error::InvalidItem): nothing was sent.
