@@ -162,7 +162,7 @@ impl LogicalWrite for Commit {
         }
         // What a fresh read may cure comes first.
         let first = refused.remove(refused.iter().position(Error::is_conflict).unwrap_or_default());
-        let error = first.among(codes, refused);
+        let error = first.with_conflict(|first| first.among(codes, refused));
         Judged::Ended(if is_final { error } else { self.unknown(target, error) })
     }
 

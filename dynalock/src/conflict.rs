@@ -20,6 +20,7 @@ pub struct Conflict {
     schema: &'static Schema,
     expected: u64,
     item: Option<Item>,
+    attempts: u32,
     action: Option<usize>,
     reasons: Vec<String>,
     others: Vec<Error>,
@@ -35,7 +36,8 @@ impl Conflict {
         item: Option<Item>,
     ) -> Self {
         let (table, expected) = (table.into(), expect.number());
-        Self { table, key, schema, expected, item, action: None, reasons: Vec::new(), others: Vec::new() }
+        let (action, reasons, others) = (None, Vec::new(), Vec::new());
+        Self { table, key, schema, expected, item, attempts: 1, action, reasons, others }
     }
 
     /// Makes this the refusal of one action of a transaction.
@@ -46,6 +48,11 @@ impl Conflict {
     /// Adds why each action of the transaction was refused or not, and the other refusals.
     pub(crate) fn among(&mut self, reasons: Vec<String>, others: Vec<Error>) {
         (self.reasons, self.others) = (reasons, others);
+    }
+
+    /// Says which attempt this was.
+    pub(crate) fn after(&mut self, attempts: u32) {
+        self.attempts = attempts;
     }
 
     /// The stored item, for whoever goes on with it.
@@ -96,6 +103,12 @@ impl Conflict {
     #[must_use]
     pub fn item(&self) -> Option<&HashMap<String, AttributeValue>> {
         self.item.as_ref()
+    }
+
+    /// How many attempts the call made, this last one included; what the SDK sent again by itself does not count.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// Which action of a [`Transaction`](crate::Transaction) was refused, counted from 0; `None` for a write of its own.

@@ -121,6 +121,23 @@ impl Error {
         }
     }
 
+    pub(crate) const UNKNOWN: &str = "outcome_unknown";
+
+    /// What traces call it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Conflict(_) => "conflict",
+            Self::AlreadyExists(_) => "already_exists",
+            Self::NotFound => "not_found",
+            Self::ConditionFailed(_) => "condition_failed",
+            Self::OutcomeUnknown(_) => Self::UNKNOWN,
+            Self::VersionOverflow { .. } => "version_overflow",
+            Self::InvalidItem { .. } => "invalid_item",
+            Self::InvalidRequest { .. } => "invalid_request",
+            Self::Sdk(_) => "sdk",
+        }
+    }
+
     pub(crate) fn item(attribute: &str, problem: impl Into<Box<str>>) -> Self {
         Self::InvalidItem { table: "".into(), attribute: attribute.into(), problem: problem.into() }
     }
@@ -139,13 +156,13 @@ impl Error {
         }
     }
 
-    /// Makes this refusal stand for a whole transaction: with the reason for each of its actions, and the other refusals.
+    /// Tells more of the refused write, where it is that.
     #[must_use]
-    pub(crate) fn among(mut self, reasons: Vec<String>, others: Vec<Self>) -> Self {
+    pub(crate) fn with_conflict(mut self, tell: impl FnOnce(&mut Conflict)) -> Self {
         if let Self::Conflict(conflict) | Self::AlreadyExists(conflict) | Self::ConditionFailed(conflict) =
             &mut self
         {
-            conflict.among(reasons, others);
+            tell(conflict);
         }
         self
     }

@@ -6,6 +6,7 @@ use std::future::IntoFuture;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
+use crate::call::{Ended, observed};
 use crate::error::{Error, Result, SdkFailure};
 use crate::item::Item;
 use crate::key::{IntoKey, KeyId};
@@ -82,9 +83,12 @@ impl<T: Versioned> IntoFuture for Get<T> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let mut budget = self.retry.start();
-            let item = self.table.target().read(&self.key?, self.consistent, &mut budget).await?;
-            item.map(|item| self.table.parse(item)).transpose()
+            let (key, mut budget) = (self.key?, self.retry.start());
+            let item = observed("get", self.table.name(), async {
+                let item = self.table.target().read(&key, self.consistent, &mut budget).await;
+                Ended::of(item, *budget.tally())
+            });
+            item.await?.map(|item| self.table.parse(item)).transpose()
         })
     }
 }
@@ -123,9 +127,7 @@ impl<T> GetMany<T> {
 }
 
 impl<T: Versioned> GetMany<T> {
-    async fn read(mut self) -> Result<Vec<Option<T>>> {
-        let keys = std::mem::replace(&mut self.keys, Ok(Vec::new()))?;
-        let mut budget = self.retry.start();
+    async fn read(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<Vec<Option<T>>> {
         let mut places: HashMap<KeyId, Vec<usize>> = HashMap::with_capacity(keys.len());
         let mut wanted = Vec::with_capacity(keys.len());
         for (place, key) in keys.into_iter().enumerate() {
@@ -139,7 +141,7 @@ impl<T: Versioned> GetMany<T> {
         found.resize_with(places.values().map(Vec::len).sum(), || None);
         while !wanted.is_empty() {
             let rest = wanted.split_off(wanted.len().min(KEYS_A_REQUEST));
-            let (items, unprocessed) = self.read_batch(wanted, &mut budget).await?;
+            let (items, unprocessed) = self.read_batch(wanted, budget).await?;
             if !items.is_empty() {
                 budget.renew();
             }
@@ -182,8 +184,15 @@ impl<T: Versioned> IntoFuture for GetMany<T> {
     type Output = Result<Vec<Option<T>>>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.read())
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (keys, mut budget) = (std::mem::replace(&mut self.keys, Ok(Vec::new()))?, self.retry.start());
+            observed("get_many", self.table.name(), async {
+                let items = self.read(keys, &mut budget).await;
+                Ended::of(items, *budget.tally())
+            })
+            .await
+        })
     }
 }
 

@@ -204,6 +204,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempts;
+mod call;
 mod commit;
 mod condition;
 mod conflict;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::call::{Ended, observed};
 use crate::condition::Condition;
 use crate::error::Result;
 use crate::retry::Retry;
@@ -33,9 +34,14 @@ impl<T> Options<T> {
             .map_err(self.table.named())
     }
 
-    /// Sends a write that the caller's object made.
-    pub(crate) async fn send(&self, write: ConditionalWrite) -> Result<Applied> {
-        self.table.target().write(write, &mut self.retry.start()).await
+    /// Sends a write that does `kind` with the caller's object.
+    pub(crate) async fn send(&self, kind: Kind, write: ConditionalWrite) -> Result<Applied> {
+        let mut budget = self.retry.start();
+        observed(kind.name(), self.table.name(), async {
+            let sent = self.table.target().write(write, &mut budget).await;
+            Ended::of(sent, *budget.tally())
+        })
+        .await
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 
 use crate::attempts::Attempts;
+use crate::call::Tally;
 use crate::condition::Condition;
 use crate::draft::Draft;
 use crate::error::{Error, Result, SdkFailure, Unknown};
@@ -76,8 +78,9 @@ struct Flight {
 /// What became of a write, for one of its members.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
-    /// Applied. The last member's object is what is stored, at this version; the others changed what is no longer so.
-    Applied(Option<u64>),
+    /// Applied, with the changes of so many calls. The last one's object is what is stored, at this version; the others
+    /// changed what is no longer so.
+    Applied { batch: usize, version: Option<u64> },
     /// Not applied: to be done again.
     Again,
     /// Not applied, and one of several members may be to blame: each is to write for itself.
@@ -139,9 +142,10 @@ impl Members {
     }
 
     fn applied(&self, version: Option<u64>) {
-        self.end(Status::Done(Outcome::Applied(None)));
+        let applied = |version| Status::Done(Outcome::Applied { batch: self.0.len(), version });
+        self.end(applied(None));
         if let Some(last) = self.0.last() {
-            *last.status() = Status::Done(Outcome::Applied(version));
+            *last.status() = applied(version);
         }
     }
 
@@ -238,6 +242,10 @@ impl Place<'_> {
         &self.key
     }
 
+    pub(crate) fn tally(&mut self) -> Tally {
+        *self.budget.tally()
+    }
+
     /// What the caller begins with: the item, with the changes of those before it that are not sent yet; without any if it
     /// is to write `alone`. Reads the item only where nothing is known of it.
     pub(crate) async fn begin(&mut self, alone: bool) -> Result<Batch> {
@@ -307,6 +315,9 @@ impl Place<'_> {
             let desk = match (status, self.desk.take()) {
                 (Status::Lost(write), _) => return Err(self.lost(write, None)),
                 (Status::Done(outcome), desk) => {
+                    if let Outcome::Applied { batch, .. } = outcome {
+                        self.budget.tally().batch = batch;
+                    }
                     (self.ticket, self.desk) = (None, desk);
                     return Ok(outcome);
                 }
@@ -335,7 +346,9 @@ impl Place<'_> {
         if let Ok(desk) = Arc::clone(desk).try_lock_owned() {
             return Ok(desk);
         }
+        let since = Instant::now();
         let turn = tokio::time::timeout_at(self.budget.deadline(), Arc::clone(desk).lock_owned()).await;
+        self.budget.tally().queue_wait += since.elapsed();
         turn.map_err(|elapsed| {
             let late = SdkFailure::transport("UpdateItem", &self.target.table, elapsed.into(), true);
             self.budget.out_of_time(Error::Sdk(late.into()))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::Tally;
 use crate::error::{Error, Result};
 use crate::random;
 
@@ -100,7 +101,7 @@ impl Retry {
         let delays = self.delays();
         let now = Instant::now();
         let deadline = now.checked_add(self.deadline).unwrap_or(now + A_CENTURY);
-        Budget { retry: self, deadline, used: 1, delays, earlier: None }
+        Budget { retry: self, deadline, used: 1, tally: Tally::default(), delays, earlier: None }
     }
 }
 
@@ -127,6 +128,7 @@ pub(crate) struct Budget {
     retry: Retry,
     deadline: Instant,
     used: u32,
+    tally: Tally,
     delays: Delays,
     /// Why the attempt before this one was not the last.
     earlier: Option<Error>,
@@ -145,6 +147,18 @@ impl Budget {
     /// When an answer that is asked for now is given up.
     pub(crate) fn answer_by(&self) -> Instant {
         (Instant::now() + self.retry.answer_within()).min(self.deadline)
+    }
+
+    /// What the call has cost so far, to be added to.
+    pub(crate) fn tally(&mut self) -> &mut Tally {
+        self.tally.attempts = self.used;
+        &mut self.tally
+    }
+
+    /// Counts a refused write.
+    pub(crate) fn refused(&mut self, error: Error) -> Error {
+        self.tally.conflicts += u32::from(error.is_conflict());
+        error.with_conflict(|conflict| conflict.after(self.used))
     }
 
     /// Takes one more attempt for use at once; `false` if there is none left.

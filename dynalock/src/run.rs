@@ -211,7 +211,7 @@ impl Run {
         let conflict = Conflict::new(&target.table, schema, *expect, key.clone(), item.clone());
         let items = reads.iter().map(|entry| entry.id()).zip(stored).collect();
         let known = Some(Known { items, is_one_state: true });
-        Err(Refused { error: Error::Conflict(Box::new(conflict)), known })
+        Err(Refused { error: budget.refused(Error::Conflict(Box::new(conflict))), known })
     }
 }
 

@@ -122,7 +122,7 @@ impl<'a, T: Versioned> IntoFuture for Write<'a, T> {
         Box::pin(async move {
             let write = options.write(kind, item)?;
             let version = write.next_version();
-            options.send(write).await?;
+            options.send(kind, write).await?;
             raise(item, version);
             Ok(())
         })
@@ -163,7 +163,7 @@ impl<'a, T: Versioned> IntoFuture for Delete<'a, T> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { item, options } = self;
         Box::pin(async move {
-            match options.send(options.write(Kind::Delete, item)?).await? {
+            match options.send(Kind::Delete, options.write(Kind::Delete, item)?).await? {
                 Applied::Now => Ok(Deleted::Now),
                 Applied::AlreadyGone => Ok(Deleted::AlreadyGone),
             }

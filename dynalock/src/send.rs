@@ -103,7 +103,7 @@ impl Target {
             let error = match reason {
                 Reason::CheckFailed(reasons) => match write.judged(self, reasons, clean, budget).await {
                     Judged::Applied(applied) => return Ok(applied),
-                    Judged::Ended(error) => return Err(error),
+                    Judged::Ended(error) => return Err(budget.refused(error)),
                     Judged::Again(error) => error,
                 },
                 Reason::OutOfTime(failure) => {

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use aws_sdk_dynamodb::Client;
 
+use crate::call::{Ended, observed};
 use crate::commit::LONGEST;
 use crate::error::{Error, Result};
 use crate::retry::Retry;
@@ -131,7 +132,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { client, mut run, retry, .. } = self;
-        Box::pin(async move {
+        Box::pin(observed("transact", "", async move {
             let budget = &mut retry.within(LONGEST).start();
             let (mut known, mut immediate) = (Known::default(), IMMEDIATE);
             loop {
@@ -145,16 +146,24 @@ where
                     // What the closure refused must have been stored so as well.
                     done.stands(&client, budget).await
                 };
-                let Err(Refused { error, known: left }) = stands else { return answer };
-                let Some(left) = left else { return Err(error.into()) };
-                let at_once = left.is_one_state || immediate > 0;
-                if !(if at_once { budget.take() } else { budget.wait().await }) {
-                    return Err(error.into());
-                }
+                let Err(Refused { error, known: left }) = stands else {
+                    let outcome = if answer.is_ok() { "ok" } else { "refused" };
+                    return Ended::new(answer, outcome, *budget.tally());
+                };
+                let at_once = left.as_ref().is_some_and(|left| left.is_one_state) || immediate > 0;
+                let again = match &left {
+                    Some(_) if at_once => budget.take(),
+                    Some(_) => budget.wait().await,
+                    None => false,
+                };
+                let Some(left) = left.filter(|_| again) else {
+                    let outcome = error.name();
+                    return Ended::new(Err(error.into()), outcome, *budget.tally());
+                };
                 immediate = immediate.saturating_sub(1);
                 known = if at_once { left } else { Known::default() };
                 tracing::debug!("running a transaction again after a conflict");
             }
-        })
+        }))
     }
 }

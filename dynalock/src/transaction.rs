@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_sdk_dynamodb::Client;
 
+use crate::call::{Ended, observed};
 use crate::commit::{LONGEST, commit};
 use crate::condition::Condition;
 use crate::error::{Error, Result};
@@ -156,7 +157,13 @@ impl<'a> Transaction<'a> {
             raises.push((raise, write.next_version()));
             writes.push((target, write));
         }
-        commit(&self.client, writes, &mut self.retry.within(LONGEST).start()).await?;
+        let mut budget = self.retry.within(LONGEST).start();
+        let tables = Target::names(writes.iter().map(|(target, _)| target));
+        observed("commit", &tables, async {
+            let committed = commit(&self.client, writes, &mut budget).await;
+            Ended::of(committed, *budget.tally())
+        })
+        .await?;
         for (raise, version) in raises {
             raise(version);
         }

@@ -5,12 +5,14 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
+use crate::call::{Ended, observed};
+use crate::condition::Condition;
 use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::key::IntoKey;
 use crate::options::{Options, option_methods};
-use crate::queue::Outcome;
+use crate::queue::{Outcome, Place};
 use crate::save::raise;
 use crate::table::{BoxFuture, Table};
 use crate::versioned::{Versioned, schema, snapshot};
@@ -150,76 +152,97 @@ impl<T: Versioned, F> Call<T, F> {
     /// Changes the stored item, or one made by `init` where there is none, until the outcome is known.
     async fn run<E>(
         self,
-        mut init: Option<&mut (dyn FnMut() -> T + Send)>,
+        operation: &'static str,
+        init: Option<&mut (dyn FnMut() -> T + Send)>,
         apply: impl Fn(&mut F, &mut T) -> Result<(), E> + Send,
     ) -> Result<T, Stop<E>>
     where
         F: Send,
     {
         let Self { key, mut change, options: Options { table, condition, retry } } = self;
-        let queues = table.queues();
-        let mut place = queues.enter(table.target(), schema::<T>(), key?, retry)?;
+        let place = &mut table.queues().enter(table.target(), schema::<T>(), key?, retry)?;
+        observed(operation, table.name(), async {
+            let change = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
+            let answer =
+                Change { table: &table, init, change }.until_applied(place, condition.as_ref()).await;
+            let outcome = match &answer {
+                Ok(_) => "ok",
+                Err(Stop::Refused(_)) => "refused",
+                Err(Stop::Failed(error)) => error.name(),
+            };
+            Ended::new(answer, outcome, place.tally())
+        })
+        .await
+    }
+}
+
+/// What a call does to its item, as often as it takes.
+struct Change<'c, 'i, T, C> {
+    table: &'c Table<T>,
+    /// Makes the item where there is none.
+    init: Option<&'i mut (dyn FnMut() -> T + Send)>,
+    change: C,
+}
+
+impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Change<'_, '_, T, C> {
+    async fn until_applied(
+        mut self,
+        place: &mut Place<'_>,
+        condition: Option<&Condition>,
+    ) -> Result<T, Stop<E>> {
         // A condition is about what is stored, and not about what others are changing it to.
-        let mut alone = !queues.coalesce || condition.is_some();
+        let mut alone = condition.is_some() || !self.table.queues().coalesce;
         loop {
             let mut batch = place.begin(alone).await?;
-            let mut object = {
-                let change = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
-                match changed(&table, place.key(), &mut batch.draft, &mut init, change) {
-                    Ok((object, true)) => object,
-                    // An answer that writes nothing must rest on what is stored.
-                    answer if place.is_sure(&batch) => {
-                        place.leave(batch);
-                        return answer.map(|(object, _)| object);
-                    }
-                    _ => {
-                        if batch.draft.is_changed() {
-                            alone = true;
-                            place.leave(batch);
-                            place.pass();
-                        }
-                        continue;
-                    }
+            let mut object = match self.apply(place.key(), &mut batch.draft) {
+                Ok((object, true)) => object,
+                // An answer that writes nothing must rest on what is stored.
+                answer if place.is_sure(&batch) => {
+                    place.leave(batch);
+                    return answer.map(|(object, _)| object);
                 }
+                _ if batch.draft.is_changed() => {
+                    alone = true;
+                    place.leave(batch);
+                    place.pass();
+                    continue;
+                }
+                _ => continue,
             };
             place.join(batch, alone);
-            match place.outcome(condition.as_ref()).await? {
-                Outcome::Applied(version) => {
+            match place.outcome(condition).await? {
+                Outcome::Applied { version, .. } => {
                     raise(&mut object, version);
                     return Ok(object);
                 }
                 Outcome::Alone => alone = true,
                 Outcome::Again => {}
             }
-            tracing::debug!(table = table.name(), "changing again after a conflict");
+            tracing::debug!(table = self.table.name(), "changing again after a conflict");
         }
     }
-}
 
-/// The item with the change applied, and whether there is anything to write.
-fn changed<T: Versioned, E>(
-    table: &Table<T>,
-    key: &Item,
-    draft: &mut Draft,
-    init: &mut Option<&mut (dyn FnMut() -> T + Send)>,
-    change: impl FnOnce(&mut T) -> Result<(), Stop<E>>,
-) -> Result<(T, bool), Stop<E>> {
-    let now = || table.target().now();
-    let Some(item) = draft.item() else {
-        let init = init.as_mut().ok_or(Error::NotFound)?;
-        let mut object = init();
+    /// Makes the change in the item. Returns what comes of that, and whether there is anything to write.
+    fn apply(&mut self, key: &Item, draft: &mut Draft) -> Result<(T, bool), Stop<E>> {
+        let Self { table, init, change } = self;
+        let now = || table.target().now();
+        let Some(item) = draft.item() else {
+            let init = init.as_mut().ok_or(Error::NotFound)?;
+            let mut object = init();
+            change(&mut object)?;
+            snapshot(&object).and_then(|object| draft.create(key, object, now)).map_err(table.named())?;
+            return Ok((object, true));
+        };
+        let (mut object, read) = table.parse_with_version(item)?;
+        let before = snapshot(&object).map_err(table.named())?;
+        let version = object.__version();
         change(&mut object)?;
-        snapshot(&object).and_then(|object| draft.create(key, object, now)).map_err(table.named())?;
-        return Ok((object, true));
-    };
-    let (mut object, read) = table.parse_with_version(item)?;
-    let before = snapshot(&object).map_err(table.named())?;
-    let version = object.__version();
-    change(&mut object)?;
-    object.__set_version(version);
-    let is_changed =
-        snapshot(&object).and_then(|after| draft.change(&before, after, read, now)).map_err(table.named())?;
-    Ok((object, is_changed))
+        object.__set_version(version);
+        let is_changed = snapshot(&object)
+            .and_then(|after| draft.change(&before, after, read, now))
+            .map_err(table.named())?;
+        Ok((object, is_changed))
+    }
 }
 
 /// An update that waits to be sent; see [`Table::update`].
@@ -245,7 +268,7 @@ impl<'f, T: Versioned, F: FnMut(&mut T) + Send + 'f> IntoFuture for Update<'f, T
     type IntoFuture = BoxFuture<'f, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.call.run(None, infallible).await.map_err(Stop::failure) })
+        Box::pin(async move { self.call.run("update", None, infallible).await.map_err(Stop::failure) })
     }
 }
 
@@ -278,12 +301,12 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            self.call.run(None, |change: &mut F, object: &mut T| change(object)).await.map_err(|stop| {
-                match stop {
+            self.call.run("try_update", None, |change: &mut F, object: &mut T| change(object)).await.map_err(
+                |stop| match stop {
                     Stop::Refused(error) => error,
                     Stop::Failed(error) => error.into(),
-                }
-            })
+                },
+            )
         })
     }
 }
@@ -317,6 +340,8 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { call, mut init, .. } = self;
-        Box::pin(async move { call.run(Some(&mut init), infallible).await.map_err(Stop::failure) })
+        Box::pin(async move {
+            call.run("update_or_create", Some(&mut init), infallible).await.map_err(Stop::failure)
+        })
     }
 }

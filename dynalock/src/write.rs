@@ -124,6 +124,20 @@ pub(crate) enum Kind {
     Check,
 }
 
+impl Kind {
+    /// The name of the call.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Save => "save",
+            Self::Replace => "replace",
+            Self::Touch => "touch",
+            Self::Delete => "delete",
+            Self::Check => "check",
+        }
+    }
+}
+
 impl ConditionalWrite {
     /// Does `kind` to the item of `object`, if the stored version is the object's.
     pub(crate) fn of(kind: Kind, object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
