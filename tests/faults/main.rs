@@ -19,6 +19,7 @@ mod late;
 mod later;
 mod lost;
 mod naive;
+mod queue;
 mod reads;
 mod refused;
 mod rivals;
@@ -101,6 +102,8 @@ mod matrix {
         31 => transactions::a_closure_that_panics_writes_nothing_and_holds_nothing_up;
         31 => transactions::a_closure_that_returns_its_error_writes_nothing_and_holds_nothing_up;
         31 => transactions::a_closure_that_refuses_or_panics_after_a_conflict_writes_nothing;
+        32 => queue::a_refusal_on_an_item_that_was_handed_over_is_read_and_run_again;
+        32 => queue::a_refusal_in_a_batch_that_then_fails_is_run_again;
         33 => refused::a_condition_that_is_false_after_a_doubt_is_definite_where_there_is_a_version;
         33 => refused::a_condition_that_is_false_after_a_doubt_is_unknown_where_there_is_no_version;
         34 => slots::a_lost_reply_is_ok_behind_rivals_that_keep_another_number_of_slots;
@@ -113,13 +116,10 @@ mod matrix {
     /// Rows about items and not about faults: `stored_versions`, `versions` and `limits` among the tests of behaviour.
     const ELSEWHERE: [u32; 3] = [36, 37, 38];
 
-    /// The row about the queue, whose tests are still to come.
-    const TO_COME: [u32; 1] = [32];
-
     #[test]
     fn every_row_has_one_place() {
         for row in 1..=38 {
-            let places = [ROWS, &ELSEWHERE, &TO_COME];
+            let places = [ROWS, &ELSEWHERE];
             let places = places.iter().filter(|rows| rows.contains(&row)).count();
             assert_eq!(places, 1, "row {row}");
         }
