@@ -28,6 +28,11 @@ impl<T: Versioned> Table<T> {
     ///
     /// Conflicts, lost replies, timeouts, throttling and failed connections are retried.
     ///
+    /// Calls for one item through one `Table` and its clones take turns in the order in which they came, and the one that has
+    /// written hands the item on, so that the next needs no read. Keep the table: one that is made for each request has nobody to
+    /// take turns with. [`coalescing`](Table::coalescing) puts the changes of those who wait into one write. A call that is neither
+    /// polled nor dropped holds up those behind it until their deadlines.
+    ///
     /// # Errors
     ///
     /// - [`NotFound`](Error::NotFound): there is no such item.
@@ -36,8 +41,9 @@ impl<T: Versioned> Table<T> {
     /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and whether the change was applied could not be found
     ///   out.
     /// - [`VersionOverflow`](Error::VersionOverflow), [`InvalidItem`](Error::InvalidItem),
-    ///   [`InvalidRequest`](Error::InvalidRequest): nothing was written.
-    /// - [`Sdk`](Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
+    ///   [`InvalidRequest`](Error::InvalidRequest): nothing was written. More than 10,000 calls that wait for one item are refused.
+    /// - [`Sdk`](Error::Sdk): DynamoDB refused, or could not be reached, or the call's turn did not come in time. Nothing was
+    ///   written.
     pub fn update<'f, K, F>(&self, key: K, change: F) -> Update<'f, T, F>
     where
         K: IntoKey<T::Key>,
