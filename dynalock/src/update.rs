@@ -168,9 +168,9 @@ impl<T: Versioned, F> Call<T, F> {
         let Self { key, mut change, options: Options { table, condition, retry } } = self;
         let place = &mut table.queues().enter(table.target(), schema::<T>(), key?, retry)?;
         observed(operation, table.name(), async {
-            let change = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
+            let closure = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
             let answer =
-                Change { table: &table, init, change }.until_applied(place, condition.as_ref()).await;
+                Change { table: &table, init, closure }.until_applied(place, condition.as_ref()).await;
             let outcome = match &answer {
                 Ok(_) => "ok",
                 Err(Stop::Refused(_)) => "refused",
@@ -187,7 +187,7 @@ struct Change<'c, 'i, T, C> {
     table: &'c Table<T>,
     /// Makes the item where there is none.
     init: Option<&'i mut (dyn FnMut() -> T + Send)>,
-    change: C,
+    closure: C,
 }
 
 impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Change<'_, '_, T, C> {
@@ -230,19 +230,19 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Change<'_, '_, T,
 
     /// Makes the change in the item. Returns what comes of that, and whether there is anything to write.
     fn apply(&mut self, key: &Item, draft: &mut Draft) -> Result<(T, bool), Stop<E>> {
-        let Self { table, init, change } = self;
+        let Self { table, init, closure } = self;
         let now = || table.target().now();
         let Some(item) = draft.item() else {
             let init = init.as_mut().ok_or(Error::NotFound)?;
             let mut object = init();
-            change(&mut object)?;
+            closure(&mut object)?;
             snapshot(&object).and_then(|object| draft.create(key, object, now)).map_err(table.named())?;
             return Ok((object, true));
         };
         let (mut object, read) = table.parse_with_version(item)?;
         let before = snapshot(&object).map_err(table.named())?;
         let version = object.__version();
-        change(&mut object)?;
+        closure(&mut object)?;
         object.__set_version(version);
         let is_changed = snapshot(&object)
             .and_then(|after| draft.change(&before, after, read, now))
