@@ -1,8 +1,9 @@
 //! Row 32: a refusal rests on what is stored, not on what another call of this process left or wanted to write.
 
 use dynalock::{Error, Table};
+use tokio::time::timeout;
 
-use crate::world::{Account, World};
+use crate::world::{Account, DEADLINE, World};
 
 #[derive(Debug)]
 enum Refused {
@@ -44,7 +45,7 @@ pub(crate) async fn a_refusal_on_an_item_that_was_handed_over_is_read_and_run_ag
             let reading = world.transit.hold_up("GetItem");
             let go_on = async {
                 writing.open();
-                reading.reached().await;
+                timeout(DEADLINE, reading.reached()).await.expect("nothing was read");
                 set(&world.rival, rivals_balance).await;
                 reading.open();
             };
@@ -75,7 +76,7 @@ pub(crate) async fn a_refusal_in_a_batch_that_then_fails_is_run_again() {
             let go_on = async {
                 writing.open();
                 let batch = world.transit.hold_up("UpdateItem");
-                batch.reached().await;
+                timeout(DEADLINE, batch.reached()).await.expect("nothing was written");
                 set(&world.rival, rivals_balance).await;
                 batch.open();
             };
