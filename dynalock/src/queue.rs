@@ -1,7 +1,7 @@
 //! Callers that wait for the same item: they take turns, hand on what they know of it, and may share a write.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
@@ -39,6 +39,8 @@ pub(crate) struct Queues {
 #[derive(Default)]
 struct Queue {
     arrivals: AtomicU64,
+    /// How many of them are there. Changes under the lock of the map, which has the queue as long as this is not 0.
+    callers: AtomicUsize,
     desk: Arc<tokio::sync::Mutex<Desk>>,
 }
 
@@ -182,6 +184,11 @@ impl Queues {
         Self { coalesce: true, ..Self::default() }
     }
 
+    /// How many items have callers.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.by_key).len()
+    }
+
     /// Joins the queue for the item under `key`.
     pub(crate) fn enter<'t>(
         &'t self,
@@ -193,11 +200,11 @@ impl Queues {
         let id = KeyId::of(schema, &key);
         let mut by_key = lock(&self.by_key);
         let queue = Arc::clone(by_key.entry(id.clone()).or_default());
-        // One is held by the map, and one is the caller's.
-        if Arc::strong_count(&queue) > LIMIT + 1 {
+        if queue.callers.load(Ordering::Relaxed) >= LIMIT {
             let problem = format!("{LIMIT} calls of this process wait for the item already");
             return Err(Error::request(problem).in_table(&target.table));
         }
+        queue.callers.fetch_add(1, Ordering::Relaxed);
         let number = queue.arrivals.fetch_add(1, Ordering::Relaxed);
         let (budget, immediate) = (retry.start(), IMMEDIATE);
         let (queues, desk, ticket) = (self, None, None);
@@ -226,12 +233,13 @@ pub(crate) struct Place<'t> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = &self.ticket {
+        // Before the next one comes to the desk and looks who still waits.
+        if let Some(ticket) = self.ticket.take() {
             ticket.withdraw();
         }
         self.desk = None;
         let mut by_key = lock(&self.queues.by_key);
-        if Arc::strong_count(&self.queue) == 2 {
+        if self.queue.callers.fetch_sub(1, Ordering::Relaxed) == 1 {
             by_key.remove(&self.id);
         }
     }
@@ -272,8 +280,7 @@ impl Place<'_> {
                 Batch::of(item, as_of)
             }
         };
-        // One is held by the map, and one is the caller's.
-        batch.draft.is_shared = self.queues.coalesce || Arc::strong_count(&self.queue) > 2;
+        batch.draft.is_shared = self.queues.coalesce || self.queue.callers.load(Ordering::Relaxed) > 1;
         self.desk = Some(desk);
         Ok(batch)
     }
@@ -346,11 +353,13 @@ impl Place<'_> {
         if let Ok(desk) = Arc::clone(desk).try_lock_owned() {
             return Ok(desk);
         }
-        let since = Instant::now();
-        let turn = tokio::time::timeout_at(self.budget.deadline(), Arc::clone(desk).lock_owned()).await;
+        let (since, deadline) = (Instant::now(), self.budget.deadline());
+        let turn = tokio::time::timeout_at(deadline, Arc::clone(desk).lock_owned()).await;
         self.budget.tally().queue_wait += since.elapsed();
-        turn.map_err(|elapsed| {
-            let late = SdkFailure::transport("UpdateItem", &self.target.table, elapsed.into(), true);
+        // What is sent at the last moment is given up before it can be answered.
+        turn.ok().filter(|_| Instant::now() < deadline).ok_or_else(|| {
+            let cause = "other calls of this process for the same item took until the deadline".into();
+            let late = SdkFailure::transport("UpdateItem", &self.target.table, cause, true);
             self.budget.out_of_time(Error::Sdk(late.into()))
         })
     }

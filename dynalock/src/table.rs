@@ -141,8 +141,10 @@ impl<T> Clone for Table<T> {
     }
 }
 
+/// Shows of how many items updates are under way, or wait.
 impl<T> fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("name", &self.name()).finish_non_exhaustive()
+        let (name, busy_items) = (self.name(), self.queues().len());
+        f.debug_struct("Table").field("name", &name).field("busy_items", &busy_items).finish_non_exhaustive()
     }
 }
