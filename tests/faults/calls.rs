@@ -2,8 +2,8 @@
 
 use dynalock::{Deleted, Error, Result, Retry, Table};
 use dynalock_tests::faults::Fault;
+use dynalock_tests::runtimes::retry;
 
-use crate::runtimes::retry;
 use crate::world::{Account, Holder, Stamps, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,8 @@
 //! Row 31: a closure that panics or refuses.
 
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
-use std::task::Poll;
-
 use dynalock::Error;
 use dynalock_tests::faults::Fault;
+use dynalock_tests::polling::unless_it_panics;
 
 use crate::world::{Account, World};
 
@@ -69,20 +66,6 @@ async fn a_lost_reply_reaches_the_closures_error_by_from() {
     assert_eq!((runs, world.stored("alice").await.unwrap().balance), (1, 50));
 }
 
-/// Polls `future` to its end, and returns whether it panicked.
-async fn panics<F: Future>(future: F) -> bool {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| {
-        let poll = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        match poll {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(_)) => Poll::Ready(false),
-            Err(_) => Poll::Ready(true),
-        }
-    })
-    .await
-}
-
 async fn assert_works_on(world: &World) {
     assert_eq!(world.stored("alice").await, Some(Account::alice()));
     assert_eq!(world.sent.operations(), ["GetItem"], "nothing is written");
@@ -96,17 +79,19 @@ pub(crate) async fn a_panic_writes_nothing_and_blocks_nobody() {
         alice.balance = 0;
         panic!("by the closure");
     };
-    assert!(panics(world.table.update("alice", panic).into_future()).await);
+    assert!(unless_it_panics(world.table.update("alice", panic).into_future()).await.is_none());
     assert_works_on(&world).await;
 
     let world = World::new().await;
     let panic = |_: &mut Account| -> Result<(), Error> { panic!("by the closure") };
-    assert!(panics(world.table.try_update("alice", panic).into_future()).await);
+    assert!(unless_it_panics(world.table.try_update("alice", panic).into_future()).await.is_none());
     assert_works_on(&world).await;
 
     let world = World::new().await;
     let fresh = || -> Account { panic!("by the closure") };
-    assert!(panics(world.table.update_or_create("bob", fresh, |_| ()).into_future()).await);
+    assert!(
+        unless_it_panics(world.table.update_or_create("bob", fresh, |_| ()).into_future()).await.is_none()
+    );
     assert_works_on(&world).await;
 }
 

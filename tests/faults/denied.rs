@@ -2,10 +2,10 @@
 
 use dynalock::{Condition, Deleted, Error};
 use dynalock_tests::faults::Fault;
+use dynalock_tests::runtimes::{each, retry};
 
 use crate::calls::{Call, Done, Ended, sdk_code};
 use crate::rivals::raced;
-use crate::runtimes::{each, retry};
 use crate::world::{Account, Stamps, World, always, both, breakdown, refusal};
 
 const CHANGES_OF_HELD: [Call; 3] = [Call::Save, Call::Replace, Call::Touch];

@@ -1,33 +1,14 @@
 //! Row 30: the future of a call is dropped at every poll.
 
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use dynalock::Retry;
 use dynalock_tests::faults::Fault;
+use dynalock_tests::polling::polled;
+use dynalock_tests::runtimes::{each, retry};
 
 use crate::calls::{Call, Done, Ended};
-use crate::runtimes::{each, retry};
 use crate::world::{Account, Bare, Holder, World, breakdown, refusal};
-
-/// Polls `future` at most `polls` times, then drops it; `None` if it had not ended by then.
-pub(crate) async fn polled<F: Future>(future: F, polls: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut done = 0;
-    std::future::poll_fn(move |context| {
-        if done == polls {
-            return Poll::Ready(None);
-        }
-        done += 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if done == polls => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
 
 /// What came of dropping a call after each number of polls.
 struct Dropped {

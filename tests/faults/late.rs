@@ -2,11 +2,11 @@
 
 use dynalock::{Deleted, Error, Versioned};
 use dynalock_tests::faults::Fault;
+use dynalock_tests::runtimes::retry;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Call, Done};
 use crate::rivals::raced;
-use crate::runtimes::retry;
 use crate::world::{Account, Stamps, World, both};
 
 /// Delivered when [`everything_arrives`].

@@ -2,9 +2,9 @@
 
 use dynalock::Deleted;
 use dynalock_tests::faults::{Fault, Reply};
+use dynalock_tests::runtimes::each;
 
 use crate::calls::{Call, Done};
-use crate::runtimes::each;
 use crate::world::{World, both, breakdown, breakdown_after, refusal};
 
 /// Faults that strike before the store sees the request.

@@ -5,9 +5,6 @@
 //! The tests that prove a row are listed in `matrix`. Each runs as `matrix::<test>::on_one_thread`, with a paused clock, and
 //! as `matrix::<test>::on_several_threads`, where time is real. All other tests run on one thread only.
 
-#[macro_use]
-mod runtimes;
-
 mod calls;
 mod closures;
 mod deadlines;
@@ -27,12 +24,11 @@ mod silence;
 mod slots;
 mod stamped;
 mod transactions;
-mod transit;
 mod untold;
 mod world;
 
 mod matrix {
-    on_both_runtimes! {
+    dynalock_tests::on_both_runtimes! {
         1, 2 => lost::a_request_lost_before_the_store_is_sent_again_and_applied_once;
         1, 2 => lost::requests_lost_ten_times_in_a_row_are_sent_again_and_applied_once;
         3, 4, 5, 6, 17, 19 => lost::a_reply_lost_after_the_store_never_applies_a_second_time;

@@ -4,9 +4,9 @@ use std::error::Error as StdError;
 
 use dynalock::{Condition, Error};
 use dynalock_tests::faults::{Fault, Reply};
+use dynalock_tests::runtimes::each;
 
 use crate::calls::{Call, sdk_code, unknown_because_of};
-use crate::runtimes::each;
 use crate::world::{Account, World, always, both, breakdown, refusal, throttled};
 
 /// Refusals that no re-send changes.

@@ -3,11 +3,11 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynalock::{Deleted, Error, Table, Versioned};
 use dynalock_tests::faults::Fault;
+use dynalock_tests::runtimes::retry;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Call, Done, Ended};
 use crate::foreign::{Foreign, Item, number};
-use crate::runtimes::retry;
 use crate::world::{Account, Holder, Stamps, World, both, breakdown};
 
 /// Runs `call` into `faults`, and lets `rival` write before the next attempt arrives.

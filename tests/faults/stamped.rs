@@ -2,11 +2,11 @@
 
 use dynalock::{Deleted, Error};
 use dynalock_tests::faults::Fault;
+use dynalock_tests::runtimes::each;
 
 use crate::calls::{Call, Done, Ended};
 use crate::foreign::Foreign;
 use crate::rivals::{raced, raced_on};
-use crate::runtimes::each;
 use crate::world::{Account, Holder, Many, One, Two, World, breakdown, breakdown_after};
 
 /// What a rival adds; no sum of it and what the calls add is the same for two histories.

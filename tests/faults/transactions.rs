@@ -2,8 +2,8 @@
 
 use dynalock::{Conflict, Error, Result, Retry, Table, Transaction};
 use dynalock_tests::recording::Sent;
+use dynalock_tests::runtimes::retry;
 
-use crate::runtimes::retry;
 use crate::world::{Account, Holder, Stamps, World};
 
 mod cancelled;

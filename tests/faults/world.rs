@@ -14,11 +14,10 @@ use dynalock_tests::{
     engines::{Store, table_name},
     faults::{Fault, Faults, Reply},
     recording::Recording,
+    runtimes::{retry, with_retries},
+    transit::Transit,
 };
 use serde::{Deserialize, Serialize};
-
-use crate::runtimes::{retry, with_retries};
-use crate::transit::Transit;
 
 /// What a call may take that ends by its own limits and not by luck: the default deadline.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);

@@ -3,7 +3,10 @@
 pub mod engines;
 pub mod faults;
 pub mod history;
+pub mod polling;
 pub mod recording;
+pub mod runtimes;
+pub mod transit;
 
 /// The README's Rust code, compiled and run.
 #[cfg(doctest)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use dynalock::{Error, Retry, Table, Tx, transact};
 use dynalock_tests::faults::{Fault, Reply};
+use dynalock_tests::runtimes::retry;
 
 use super::{WRITE, identical, rivals_write, stored, world};
 use crate::calls::sdk_code;
-use crate::runtimes::retry;
 use crate::world::{Account, World, always, refusal};
 
 const READ: &str = "TransactGetItems";

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use dynalock::{Error, Retry, transact};
 use dynalock_tests::faults::{Fault, Reply};
+use dynalock_tests::polling::polled;
+use dynalock_tests::runtimes::retry;
 
 use super::{Held, WRITE, applies, world};
-use crate::dropped::polled;
-use crate::runtimes::retry;
 use crate::world::{Account, World, breakdown};
 
 fn scripts() -> [Vec<Fault>; 4] {

@@ -5,9 +5,9 @@ use std::future::IntoFuture;
 
 use dynalock::{Error, Table, transact};
 use dynalock_tests::faults::{Fault, Reply};
+use dynalock_tests::runtimes::retry;
 
 use super::WRITE;
-use crate::runtimes::retry;
 use crate::world::{Account, Bare, Holder, Stamps, World, both, breakdown_after, refusal};
 
 /// Adds 5 to the account, which is made if it is not there, and returns the result and how often the closure ran.

@@ -7,12 +7,13 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use dynalock_tests::faults::Faults;
 use tokio::sync::{Notify, Semaphore};
+
+use crate::faults::Faults;
 
 /// Wraps the faults of a world. A test that orders requests by it, and not by delays, holds on any clock.
 #[derive(Clone, Debug)]
-pub(crate) struct Transit {
+pub struct Transit {
     faults: Faults,
     gate: Arc<Mutex<Option<Gate>>>,
     lost: Arc<Mutex<Vec<Lost>>>,
@@ -20,7 +21,7 @@ pub(crate) struct Transit {
 
 /// Where the requests of one operation stop, sent again or not, until it is open.
 #[derive(Clone, Debug)]
-pub(crate) struct Gate {
+pub struct Gate {
     operation: &'static str,
     reached: Arc<Notify>,
     /// Has no permits, and is open when it is closed.
@@ -29,11 +30,12 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// Waits until a request is there.
-    pub(crate) async fn reached(&self) {
+    pub async fn reached(&self) {
         self.reached.notified().await;
     }
 
-    pub(crate) fn open(&self) {
+    /// Lets all requests go on that are there, and those that come.
+    pub fn open(&self) {
         self.barrier.close();
     }
 
@@ -49,19 +51,26 @@ impl Gate {
 struct Lost(SharedHttpConnector, HttpRequest);
 
 impl Transit {
-    pub(crate) fn new(faults: Faults) -> Self {
+    /// Puts a way without gates in front of `faults`.
+    #[must_use]
+    pub fn new(faults: Faults) -> Self {
         Self { faults, gate: Arc::default(), lost: Arc::default() }
     }
 
     /// Holds up the requests of `operation` that come when the script of the faults is over.
-    pub(crate) fn hold_up(&self, operation: &'static str) -> Gate {
+    #[must_use]
+    pub fn hold_up(&self, operation: &'static str) -> Gate {
         let gate = Gate { operation, reached: Arc::default(), barrier: Arc::new(Semaphore::new(0)) };
         *lock(&self.gate) = Some(gate.clone());
         gate
     }
 
     /// Delivers every request whose connection broke, and returns how many there were.
-    pub(crate) async fn deliver_lost(&self) -> usize {
+    ///
+    /// # Panics
+    ///
+    /// If the store does not answer.
+    pub async fn deliver_lost(&self) -> usize {
         let lost = std::mem::take(&mut *lock(&self.lost));
         let delivered = lost.len();
         for Lost(connector, request) in lost {

@@ -4,15 +4,22 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{self, retry::RetryConfig};
 use dynalock::Retry;
-use dynalock_tests::faults::Fault;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinSet;
 
-/// Makes two tests of each function that is named, one for each runtime, and `ROWS`: the rows that all of them prove.
+use crate::faults::Fault;
+
+/// Makes two tests of each function that is named, one for each runtime. With the rows of the fault matrix that each of them
+/// proves, also `ROWS`: all of these.
+#[macro_export]
+#[allow(clippy::crate_in_macro_def)] // the crate that has the tests
 macro_rules! on_both_runtimes {
     ($($($row:literal),+ => $file:ident::$test:ident;)+) => {
         const ROWS: &[u32] = &[$($($row),+),+];
 
+        $crate::on_both_runtimes! { $($file::$test;)+ }
+    };
+    ($($file:ident::$test:ident;)+) => {
         $(mod $test {
             #[tokio::test(start_paused = true)]
             async fn on_one_thread() {
@@ -28,14 +35,15 @@ macro_rules! on_both_runtimes {
     };
 }
 
-/// Several threads have no paused clock.
-fn time_is_real() -> bool {
+/// Whether the clock of the running test is not paused: several threads have none that is.
+#[must_use]
+pub fn time_is_real() -> bool {
     Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread
 }
 
 /// How a call that runs into `faults` is tried: as by default, but where time is real with hardly a delay between attempts,
 /// and not for long on a reply that hangs.
-pub(crate) fn retry(faults: &[Fault]) -> Retry {
+pub fn retry(faults: &[Fault]) -> Retry {
     let retry = Retry::default();
     if !time_is_real() {
         return retry;
@@ -46,7 +54,8 @@ pub(crate) fn retry(faults: &[Fault]) -> Retry {
 }
 
 /// The same for the attempts that the SDK makes by itself.
-pub(crate) fn with_retries(config: config::Builder) -> config::Builder {
+#[must_use]
+pub fn with_retries(config: config::Builder) -> config::Builder {
     if !time_is_real() {
         return config;
     }
@@ -54,7 +63,7 @@ pub(crate) fn with_retries(config: config::Builder) -> config::Builder {
 }
 
 /// Runs `test` for all `cases` at once, so that where time is real, those that wait wait together.
-pub(crate) async fn each<T, F>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) -> F)
+pub async fn each<T, F>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {

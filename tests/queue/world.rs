@@ -1,0 +1,219 @@
+//! A store with one journal, tables of one program that reach it through a network which fails by script, and a rival.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
+use dynalock::{Error, Result, Table, Versioned};
+use dynalock_tests::engines::{Store, table_name};
+use dynalock_tests::faults::Faults;
+use dynalock_tests::recording::Recording;
+use dynalock_tests::runtimes::{retry, with_retries};
+use dynalock_tests::transit::{Gate, Transit};
+use serde::{Deserialize, Serialize};
+
+/// What the version grows by with each write.
+pub(crate) const STEP: u64 = 10;
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// What a call may take that ends by its own limits: the default deadline.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Each call that succeeds adds an entry, so that the journal tells which of them were applied, how often, and in which
+/// order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
+pub(crate) struct Journal {
+    #[dynalock(partition_key)]
+    pub(crate) id: String,
+    pub(crate) entries: Vec<u32>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) note: String,
+    #[dynalock(version, step = 10)]
+    pub(crate) version: u64,
+}
+
+impl Journal {
+    pub(crate) fn empty(id: &str) -> Self {
+        Self { id: id.into(), entries: vec![], note: String::new(), version: 0 }
+    }
+
+    /// The journal that every store begins with, after `writes` that left these `entries`.
+    pub(crate) fn after(writes: u64, entries: &[u32]) -> Self {
+        Self { entries: entries.to_vec(), version: 1 + STEP * writes, ..Self::empty("a") }
+    }
+}
+
+/// The future of a call.
+pub(crate) type Answer<'f, T = Journal, E = Error> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'f>>;
+
+/// Adds an entry to the journal that is there.
+pub(crate) fn add(table: &Table<Journal>, entry: u32) -> Answer<'static> {
+    table.update("a", move |journal| journal.entries.push(entry)).into_future()
+}
+
+/// The same for each of `entries`, all with the same table.
+pub(crate) fn add_each(
+    table: &Table<Journal>,
+    entries: impl IntoIterator<Item = u32>,
+) -> impl Iterator<Item = Answer<'static>> {
+    entries.into_iter().map(|entry| add(table, entry))
+}
+
+/// Why a closure did not change the journal.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// With the entries that it saw.
+    By(Vec<u32>),
+    Failed(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Refused {
+    /// The entries on which the closure refused.
+    pub(crate) fn saw(self) -> Vec<u32> {
+        match self {
+            Self::By(entries) => entries,
+            Self::Failed(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// Adds an entry if there are fewer than `most`, and leaves something behind before it refuses.
+pub(crate) fn add_below(
+    table: &Table<Journal>,
+    most: usize,
+    entry: u32,
+) -> Answer<'static, Journal, Refused> {
+    let change = move |journal: &mut Journal| {
+        let seen = journal.entries.clone();
+        journal.entries.push(entry);
+        if seen.len() < most { Ok(()) } else { Err(Refused::By(seen)) }
+    };
+    table.try_update("a", change).into_future()
+}
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    /// Every request that the SDK sent.
+    pub(crate) sent: Recording,
+    pub(crate) faults: Faults,
+    pub(crate) transit: Transit,
+    /// Through the faults.
+    pub(crate) client: Client,
+    /// Whose calls take turns.
+    pub(crate) table: Table<Journal>,
+    /// Whose calls share their writes.
+    pub(crate) coalescing: Table<Journal>,
+    /// Another program's, with a network that never fails.
+    pub(crate) rival: Table<Journal>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let world = Self::on(Store::memory());
+        world.rival.create_table().await.unwrap();
+        world.rival.create(&mut Journal::empty("a")).await.unwrap();
+        world
+    }
+
+    /// Another program, whose network has failed in nothing yet, around a store that is there.
+    pub(crate) fn on(store: Store) -> Self {
+        let faults = Faults::new(store.http_client());
+        let transit = Transit::new(faults.clone());
+        let sent = Recording::new(transit.clone());
+        // The SDK grants retries from one budget for the whole process, unless told otherwise.
+        let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
+        let config = with_retries(store.config()).retry_partition(retries).http_client(sent.clone());
+        let client = Client::from_conf(config.build());
+        let table = Table::new(&client, "journals").with_retry(retry(&[]));
+        let coalescing = table.clone().coalescing();
+        let rival = Table::new(&store.client(), "journals");
+        Self { store, sent, faults, transit, client, table, coalescing, rival }
+    }
+
+    /// The journal as it is stored.
+    pub(crate) async fn stored(&self) -> Journal {
+        self.rival.get("a").await.unwrap().expect("the journal")
+    }
+
+    pub(crate) async fn rival_adds(&self, entry: u32) {
+        add(&self.rival, entry).await.unwrap();
+    }
+
+    /// How many requests read, and how many write.
+    pub(crate) fn requests(&self) -> (usize, usize) {
+        let reads = self.sent.count("GetItem");
+        (reads, self.sent.sent().len() - reads)
+    }
+
+    /// The entries that each request wrote, or tried to.
+    pub(crate) fn written(&self) -> Vec<Vec<u32>> {
+        let sent = self.sent.sent();
+        let writes = sent.iter().filter(|sent| sent.operation != "GetItem");
+        writes
+            .map(|sent| {
+                let values = sent.body["ExpressionAttributeValues"].as_object();
+                let mut lists = values.into_iter().flat_map(|values| values.values());
+                let list = lists.find_map(|value| value["L"].as_array());
+                let list = list.or_else(|| sent.body["Item"]["entries"]["L"].as_array()).expect("entries");
+                list.iter().map(|entry| entry["N"].as_str().unwrap().parse().unwrap()).collect()
+            })
+            .collect()
+    }
+
+    /// Lets a call on `table` add entry 0, and runs `others` while its request is under way: it arrives when `others` was
+    /// polled once.
+    pub(crate) async fn behind_a_write<T>(
+        &self,
+        table: &Table<Journal>,
+        others: impl Future<Output = T>,
+    ) -> T {
+        let writing = self.transit.hold_up("UpdateItem");
+        let others = async {
+            reached(&writing).await;
+            let go_on = async { writing.open() };
+            tokio::join!(others, go_on).0
+        };
+        let (first, others) = tokio::join!(add(table, 0), others);
+        assert_eq!(first.unwrap().entries.last(), Some(&0));
+        others
+    }
+
+    /// Holds the next request of `operation` up, does `meanwhile` when it is there, and lets it go on.
+    pub(crate) async fn overtake(&self, operation: &'static str, meanwhile: impl Future<Output = ()>) {
+        let gate = self.transit.hold_up(operation);
+        reached(&gate).await;
+        meanwhile.await;
+        gate.open();
+    }
+
+    /// Nothing is kept of any call, and the next one works.
+    pub(crate) async fn assert_is_quiet(&self) {
+        for table in [&self.table, &self.coalescing] {
+            assert_eq!(busy(table), 0, "a queue is left behind");
+            let before = self.stored().await.entries;
+            let after = add(table, 999).await.unwrap().entries;
+            assert_eq!(after, [&before[..], &[999]].concat());
+        }
+    }
+}
+
+async fn reached(gate: &Gate) {
+    tokio::time::timeout(DEADLINE, gate.reached()).await.expect("the request never came");
+}
+
+/// Of how many items updates of `table` are under way.
+pub(crate) fn busy(table: &Table<Journal>) -> usize {
+    let shown = format!("{table:?}");
+    let (_, busy) = shown.split_once("busy_items: ").expect("the number of items");
+    busy.split(',').next().unwrap().parse().unwrap()
+}
