@@ -42,20 +42,9 @@ pub(crate) fn check_actions(actions: usize) -> Result<()> {
     }
 }
 
-/// Applies all of `writes`, each to its table, or none of them.
-pub(crate) async fn commit(
-    client: &Client,
-    writes: Vec<(Target, ConditionalWrite)>,
-    budget: &mut Budget,
-) -> Result<()> {
-    let mut commit = Commit::of(writes)?;
-    let target = Target::of_all(client, commit.actions.iter().map(|action| &action.target));
-    target.settle(&mut commit, &Arc::default(), budget).await.map(drop)
-}
-
 /// A transaction on its way. DynamoDB recognizes it by its token and applies it once, however often it comes. What it refuses
 /// was not applied before, but it checks every copy afresh.
-struct Commit {
+pub(crate) struct Commit {
     actions: Vec<Action>,
     token: String,
     /// Until they are sent.
@@ -70,7 +59,8 @@ struct Action {
 }
 
 impl Commit {
-    fn of(writes: Vec<(Target, ConditionalWrite)>) -> Result<Self> {
+    /// Takes writes together, each with its table. `client` sends them.
+    pub(crate) fn of(client: &Client, writes: Vec<(Target, ConditionalWrite)>) -> Result<(Target, Self)> {
         check_actions(writes.len())?;
         let bytes: usize = writes.iter().map(|(_, write)| write.least_bytes()).sum();
         if bytes > MAX_BYTES {
@@ -91,7 +81,8 @@ impl Commit {
             items.push(write.into_transact_write_item(target.table.to_string(), target.on_failed_check()));
             actions.push(Action { target, key, intent });
         }
-        Ok(Self { actions, token: random::token()?, writes: Some(items) })
+        let target = Target::of_all(client, actions.iter().map(|action| &action.target));
+        Ok((target, Self { actions, token: random::token()?, writes: Some(items) }))
     }
 }
 

@@ -16,11 +16,11 @@ pub(crate) struct Draft {
     item: Option<Item>,
     /// Whether the item is of use to others after it was changed.
     pub(crate) is_shared: bool,
-    change: Option<Change>,
+    pending: Option<Pending>,
 }
 
 /// What one write does to the item.
-struct Change {
+struct Pending {
     expect: Expect,
     version: u64,
     changes: Changes,
@@ -29,12 +29,12 @@ struct Change {
 impl Draft {
     /// What the store was seen to hold.
     pub(crate) fn of(item: Option<Item>) -> Self {
-        Self { item, is_shared: false, change: None }
+        Self { item, is_shared: false, pending: None }
     }
 
     /// Whether there is something to write.
     pub(crate) fn is_changed(&self) -> bool {
-        self.change.is_some()
+        self.pending.is_some()
     }
 
     /// The item, to be read and changed.
@@ -58,16 +58,16 @@ impl Draft {
         if changes.is_empty() {
             return Ok(false);
         }
-        let version = match &self.change {
+        let version = match &self.pending {
             Some(earlier) => earlier.version,
             None => before.next_version(now)?,
         };
         if let Some(item) = &mut self.item {
             changes.apply(item);
         }
-        match &mut self.change {
+        match &mut self.pending {
             Some(earlier) => earlier.changes.then(changes),
-            None => self.change = Some(Change { expect: Expect::read(read), version, changes }),
+            None => self.pending = Some(Pending { expect: Expect::read(read), version, changes }),
         }
         Ok(true)
     }
@@ -79,7 +79,7 @@ impl Draft {
         }
         let version = object.first_version(now)?;
         self.item = Some(object.into_item());
-        self.change = Some(Change { expect: Expect::Absent, version, changes: Changes::default() });
+        self.pending = Some(Pending { expect: Expect::Absent, version, changes: Changes::default() });
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl Draft {
         key: &Item,
         extra: Option<&Condition>,
     ) -> Result<Option<(ConditionalWrite, Option<Item>)>> {
-        let Some(Change { expect, version, changes }) = self.change else { return Ok(None) };
+        let Some(Pending { expect, version, changes }) = self.pending else { return Ok(None) };
         let (item, written) = if self.is_shared { (self.item.clone(), self.item) } else { (self.item, None) };
         let write = match (expect, item) {
             (Expect::Absent, Some(item)) => ConditionalWrite::put(schema, item, expect, version, extra)?,

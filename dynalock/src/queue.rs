@@ -14,7 +14,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Result, SdkFailure, Unknown};
 use crate::item::Item;
 use crate::key::KeyId;
-use crate::retry::{Budget, Retry};
+use crate::retry::{Budget, IMMEDIATE, Retry};
 use crate::schema::Schema;
 use crate::send::Single;
 use crate::target::Target;
@@ -22,10 +22,6 @@ use crate::write::Intent;
 
 /// How many callers may wait for one item.
 const LIMIT: usize = 10_000;
-
-/// How often a conflict is answered at once with the item that came with it. After that the item is read again, and only
-/// after a delay: whoever sleeps on an item that is in demand wakes with an old one.
-const IMMEDIATE: u32 = 2;
 
 /// The queues of a table: one for each item that somebody waits for.
 #[derive(Default)]

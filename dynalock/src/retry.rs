@@ -8,6 +8,10 @@ use crate::call::Tally;
 use crate::error::{Error, Result};
 use crate::random;
 
+/// How often a conflict is answered at once with what came with it. After that the items are read again, and only after a
+/// delay: whoever sleeps on an item that is in demand wakes with an old one.
+pub(crate) const IMMEDIATE: u32 = 2;
+
 /// Stands for deadlines that are too far away to be computed.
 const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
 

@@ -6,7 +6,7 @@ use std::fmt;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Get, ItemResponse, TransactGetItem};
 
-use crate::commit::{check_actions, commit};
+use crate::commit::{Commit, check_actions};
 use crate::condition::Expect;
 use crate::conflict::Conflict;
 use crate::error::{Error, Result};
@@ -189,7 +189,8 @@ impl Run {
             }
             last => {
                 writes.extend(last);
-                commit(client, writes, budget).await
+                let (target, commit) = Commit::of(client, writes)?;
+                target.commit(commit, budget).await
             }
         };
         committed.map_err(|error| Refused { known: known_after(&error, sent), error })

@@ -69,6 +69,11 @@ impl Target {
         self.settle(&mut Single::of(write), &Arc::default(), budget).await
     }
 
+    /// The same for all the writes of a transaction.
+    pub(crate) async fn commit(&self, mut commit: impl LogicalWrite, budget: &mut Budget) -> Result<()> {
+        self.settle(&mut commit, &Arc::default(), budget).await.map(drop)
+    }
+
     /// Sends `write` until it is known what became of it, or `budget` ends. Every re-send is the identical request, with
     /// the same versions and the same stamps, so it cannot be applied twice.
     ///

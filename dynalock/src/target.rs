@@ -43,15 +43,10 @@ impl Target {
 
     /// All the tables of a transaction.
     pub(crate) fn of_all<'a>(client: &Client, tables: impl Iterator<Item = &'a Self>) -> Self {
-        Self::new(client.clone(), Self::names(tables))
-    }
-
-    /// The names of several tables, each once.
-    pub(crate) fn names<'a>(tables: impl Iterator<Item = &'a Self>) -> String {
         let mut names: Vec<&str> = tables.map(|target| &*target.table).collect();
         names.sort_unstable();
         names.dedup();
-        names.join(", ")
+        Self::new(client.clone(), names.join(", "))
     }
 
     /// What a failed check is asked to return: the item, unless that is forbidden.

@@ -9,14 +9,10 @@ use aws_sdk_dynamodb::Client;
 use crate::call::{Ended, observed};
 use crate::commit::LONGEST;
 use crate::error::{Error, Result};
-use crate::retry::Retry;
+use crate::retry::{IMMEDIATE, Retry};
 use crate::run::{Known, Refused};
 use crate::table::BoxFuture;
 use crate::tx::Tx;
-
-/// How often a conflict is answered at once with the items that came with it. After that they are read again, and only after
-/// a delay.
-const IMMEDIATE: u32 = 2;
 
 /// Reads several items and writes what comes of them, all or nothing, as if nobody else had been at work in between.
 ///

@@ -5,7 +5,7 @@ use std::fmt;
 use aws_sdk_dynamodb::Client;
 
 use crate::call::{Ended, observed};
-use crate::commit::{LONGEST, commit};
+use crate::commit::{Commit, LONGEST};
 use crate::condition::Condition;
 use crate::error::{Error, Result};
 use crate::retry::Retry;
@@ -157,10 +157,10 @@ impl<'a> Transaction<'a> {
             raises.push((raise, write.next_version()));
             writes.push((target, write));
         }
+        let (target, commit) = Commit::of(&self.client, writes)?;
         let mut budget = self.retry.within(LONGEST).start();
-        let tables = Target::names(writes.iter().map(|(target, _)| target));
-        observed("commit", &tables, async {
-            let committed = commit(&self.client, writes, &mut budget).await;
+        observed("commit", &target.table, async {
+            let committed = target.commit(commit, &mut budget).await;
             Ended::of(committed, *budget.tally())
         })
         .await?;

@@ -169,8 +169,7 @@ impl<T: Versioned, F> Call<T, F> {
         let place = &mut table.queues().enter(table.target(), schema::<T>(), key?, retry)?;
         observed(operation, table.name(), async {
             let closure = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
-            let answer =
-                Change { table: &table, init, closure }.until_applied(place, condition.as_ref()).await;
+            let answer = Edit { table: &table, init, closure }.until_applied(place, condition.as_ref()).await;
             let outcome = match &answer {
                 Ok(_) => "ok",
                 Err(Stop::Refused(_)) => "refused",
@@ -183,14 +182,14 @@ impl<T: Versioned, F> Call<T, F> {
 }
 
 /// What a call does to its item, as often as it takes.
-struct Change<'c, 'i, T, C> {
+struct Edit<'c, 'i, T, C> {
     table: &'c Table<T>,
     /// Makes the item where there is none.
     init: Option<&'i mut (dyn FnMut() -> T + Send)>,
     closure: C,
 }
 
-impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Change<'_, '_, T, C> {
+impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Edit<'_, '_, T, C> {
     async fn until_applied(
         mut self,
         place: &mut Place<'_>,
