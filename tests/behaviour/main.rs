@@ -20,6 +20,7 @@ mod properties;
 mod secrecy;
 mod stored_versions;
 mod stores;
+mod traces;
 mod unknown_attributes;
 mod unreachable;
 mod update;
