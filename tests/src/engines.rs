@@ -65,26 +65,14 @@ impl Store {
 
     /// The same emulator behind a socket: its own HTTP server, which checks and words requests by code of its own.
     ///
-    /// Not for a paused clock, which runs on while a request is under way. The server lives as long as the process.
+    /// Not for a paused clock, which runs on while a request is under way.
     ///
     /// # Panics
     ///
     /// If no port can be had.
     #[must_use]
     pub fn tcp() -> Self {
-        let listener = net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener for tokio");
-        let address = listener.local_addr().expect("the port");
-        // On a thread of its own: a test's runtime ends with the test, and its clock may stand still.
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime for the server").block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("the listener");
-                let database = dynoxide::Database::memory().expect("an empty database");
-                dynoxide::server::serve_on(listener, database).await;
-            });
-        });
-        Self::at(&format!("http://{address}"))
+        Self::at(&serve())
     }
 
     /// Whatever answers at `url`, without TLS.
@@ -115,6 +103,28 @@ impl Store {
     pub fn http_client(&self) -> SharedHttpClient {
         self.http_client.clone()
     }
+}
+
+/// Serves an empty emulator over TCP, as long as the process lives; returns its URL.
+///
+/// # Panics
+///
+/// If no port can be had.
+#[must_use]
+pub fn serve() -> String {
+    let listener = net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.set_nonblocking(true).expect("a listener for tokio");
+    let address = listener.local_addr().expect("the port");
+    // On a thread of its own: a test's runtime ends with the test, and its clock may stand still.
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime for the server").block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("the listener");
+            let database = dynoxide::Database::memory().expect("an empty database");
+            dynoxide::server::serve_on(listener, database).await;
+        });
+    });
+    format!("http://{address}")
 }
 
 /// Returns a client of the [chosen](Store::chosen) store, once that answers.

@@ -1,39 +1,32 @@
 //! What transactions cost in requests, alone and under contention, beside a loop written by hand.
 //!
-//! `cargo bench -p dynalock-tests --bench transactions` moves money between accounts, on the embedded engine 4 virtual
+//! `cargo bench -p dynalock-benches --bench transactions` moves money between accounts, on the embedded engine 4 virtual
 //! milliseconds away, and in real time over TCP, where the engine and its callers share the machine, so that the figures vary. It
 //! fails unless the accounts add up afterwards and were written as often as was committed. The engine runs one request after the
 //! other, so nobody is told of a `TransactionConflict` here.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValuesOnConditionCheckFailure::AllOld, TransactWriteItem, Update,
 };
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use dynalock::{Retry, Table, Versioned, transact};
+use dynalock_benches::latency::Distant;
+use dynalock_benches::{Failure, ended};
 use dynalock_tests::{engines::Store, recording::Recording};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const TABLE: &str = "accounts";
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const EACH: i64 = 1000;
 const TOTAL: i64 = 4 * EACH;
 const TASKS: u64 = 16;
-const LATENCY: Duration = Duration::from_millis(4);
+const MILLISECONDS: u64 = 4;
 const VIRTUAL: Duration = Duration::from_secs(30);
 const REAL: Duration = Duration::from_secs(5);
 
@@ -42,13 +35,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(10);
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    match compare() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("{failure}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(compare())
 }
 
 fn compare() -> Result<(), Failure> {
@@ -59,13 +46,11 @@ fn compare() -> Result<(), Failure> {
     println!("{TASKS} tasks on {} accounts", ACCOUNTS.len());
     println!("{:<20} {:<9} {:>10} {:>16} {:>11}", "", "", "commits/s", "requests/commit", "slowest");
     for side in [Side::Hand, Side::Dynalock] {
-        let place = format!("{} ms away", LATENCY.as_millis());
-        far()?.block_on(contended(side, &Store::memory(), LATENCY, VIRTUAL))?.show(&place, side);
+        let place = format!("{MILLISECONDS} ms away");
+        far()?.block_on(contended(side, &Store::memory(), MILLISECONDS, VIRTUAL))?.show(&place, side);
     }
     for side in [Side::Hand, Side::Dynalock] {
-        near()?
-            .block_on(contended(side, &Store::tcp(), Duration::ZERO, REAL))?
-            .show("TCP, in real time", side);
+        near()?.block_on(contended(side, &Store::tcp(), 0, REAL))?.show("TCP, in real time", side);
     }
     Ok(())
 }
@@ -94,7 +79,7 @@ async fn undisturbed() -> Result<String, Failure> {
 /// What came of many transfers at once.
 struct Outcome {
     commits: u32,
-    requests: u32,
+    requests: u64,
     took: Duration,
     slowest: Duration,
 }
@@ -106,17 +91,18 @@ impl Outcome {
             Side::Dynalock => "dynalock",
         };
         let commits = f64::from(self.commits);
-        let (rate, requests) = (commits / self.took.as_secs_f64(), f64::from(self.requests) / commits);
+        #[allow(clippy::cast_precision_loss)] // some thousands
+        let (rate, requests) = (commits / self.took.as_secs_f64(), self.requests as f64 / commits);
         println!("{place:<20} {side:<9} {rate:>10.0} {requests:>16.1} {:>8} ms", self.slowest.as_millis());
     }
 }
 
 /// Lets all tasks move money for a while, and checks the accounts afterwards.
-async fn contended(side: Side, store: &Store, latency: Duration, time: Duration) -> Result<Outcome, Failure> {
-    let counted = Counted { inner: store.http_client(), latency, requests: Arc::default() };
-    let client = Client::from_conf(store.config().http_client(counted.clone()).build());
+async fn contended(side: Side, store: &Store, milliseconds: u64, time: Duration) -> Result<Outcome, Failure> {
+    let distant = Distant::new(store, milliseconds..=milliseconds);
+    let client = distant.client(store);
     bank(&client).await?;
-    counted.requests.store(0, Ordering::Relaxed);
+    let before = distant.traffic();
     let began = Instant::now();
     let mut tasks = JoinSet::new();
     for seed in 0..TASKS {
@@ -128,7 +114,7 @@ async fn contended(side: Side, store: &Store, latency: Duration, time: Duration)
         commits += done;
         slowest = slowest.max(longest);
     }
-    let (took, requests) = (began.elapsed(), counted.requests.load(Ordering::Relaxed));
+    let (took, requests) = (began.elapsed(), (distant.traffic() - before).requests);
     let stored = Table::<Account>::new(&client, TABLE).get_many(ACCOUNTS).await?;
     let total: i64 = stored.iter().flatten().map(|account| account.balance).sum();
     let writes: u64 = stored.iter().flatten().map(|account| account.version - 1).sum();
@@ -232,46 +218,4 @@ fn update(account: &Account) -> Result<TransactWriteItem, Failure> {
         .return_values_on_condition_check_failure(AllOld)
         .build()?;
     Ok(TransactWriteItem::builder().update(update).build())
-}
-
-/// Counts the requests to a store that is as far away as this.
-#[derive(Clone, Debug)]
-struct Counted {
-    inner: SharedHttpClient,
-    latency: Duration,
-    requests: Arc<AtomicU32>,
-}
-
-impl HttpClient for Counted {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Way { inner, latency: self.latency, requests: Arc::clone(&self.requests) })
-    }
-}
-
-#[derive(Debug)]
-struct Way {
-    inner: SharedHttpConnector,
-    latency: Duration,
-    requests: Arc<AtomicU32>,
-}
-
-impl HttpConnector for Way {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        if self.latency.is_zero() {
-            return self.inner.call(request);
-        }
-        let (inner, half) = (self.inner.clone(), self.latency / 2);
-        HttpConnectorFuture::new(async move {
-            sleep(half).await;
-            let response = inner.call(request).await;
-            sleep(half).await;
-            response
-        })
-    }
 }

@@ -1,0 +1,39 @@
+//! What the benchmarks share: the ways to change an item, a store that is some milliseconds away, and what comes out.
+
+use std::process::ExitCode;
+
+pub mod account;
+pub mod backoff;
+pub mod calls;
+pub mod canned;
+pub mod contender;
+pub mod crowd;
+pub mod document;
+pub mod figures;
+pub mod histogram;
+pub mod latency;
+pub mod order;
+pub mod own;
+#[cfg(dynalock_peers)]
+pub mod peers;
+pub mod plot;
+pub mod raw;
+pub mod results;
+pub mod sdk;
+pub mod summary;
+pub mod target;
+
+/// Why a benchmark was ended.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Ends a benchmark with what came of it, as the exit code says.
+#[must_use]
+pub fn ended(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
