@@ -30,7 +30,7 @@ pub fn write(name: &str, figures: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads what [`write`] left; `None` if the benchmark did not run.
+/// Reads what [`write()`] left; `None` if the benchmark did not run.
 ///
 /// # Errors
 ///
