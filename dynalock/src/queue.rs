@@ -276,7 +276,7 @@ impl Place<'_> {
                 Batch::of(item, as_of)
             }
         };
-        batch.draft.is_shared = self.queues.coalesce || self.queue.callers.load(Ordering::Relaxed) > 1;
+        batch.draft.is_shared = self.queues.coalesce || self.others_wait();
         self.desk = Some(desk);
         Ok(batch)
     }
@@ -423,6 +423,8 @@ impl Place<'_> {
             _ => true,
         };
         if self.immediate == 0 || !is_known {
+            // Who leads others stands for all of them, and is not to come last among the processes.
+            self.immediate = if self.others_wait() { IMMEDIATE } else { 0 };
             return self.budget.wait_after(error).await.map(|()| None);
         }
         self.immediate -= 1;
@@ -447,6 +449,10 @@ impl Place<'_> {
         }
         members.end(Status::Done(Outcome::Alone));
         Ok(())
+    }
+
+    fn others_wait(&self) -> bool {
+        self.queue.callers.load(Ordering::Relaxed) > 1
     }
 
     fn arrivals(&self) -> u64 {

@@ -192,7 +192,7 @@ impl World {
 
 /// As many faults as no call outlives.
 pub(crate) fn always(fault: &Fault) -> Vec<Fault> {
-    vec![fault.clone(); 1000]
+    vec![fault.clone(); 5000]
 }
 
 /// A refusal by DynamoDB, before it did anything.

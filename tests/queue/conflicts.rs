@@ -72,6 +72,19 @@ async fn after_two_conflicts_the_item_is_read_again_after_a_delay() {
     }
 }
 
+/// Who leads others comes up with fresh items three times after each delay; who is alone, once.
+#[tokio::test(start_paused = true)]
+async fn after_a_delay_only_who_leads_others_tries_at_once_again() {
+    for (callers, reads) in [(1, 5), (2, 3)] {
+        let world = World::new().await;
+        let calls = together(add_each(&world.table, 1..=callers));
+        let (ended, ()) = tokio::join!(calls, overtake(&world, 6));
+        assert!(ended.iter().all(Result::is_ok), "{ended:?}");
+        assert_eq!(world.requests(), (reads, 6 + callers as usize), "{callers} callers");
+        world.assert_is_quiet().await;
+    }
+}
+
 /// Each caller has its own attempts: who has none left goes, and the others go on.
 #[tokio::test(start_paused = true)]
 async fn a_sender_without_attempts_left_answers_conflict_and_takes_nobody_with_it() {

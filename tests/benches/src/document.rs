@@ -1,5 +1,7 @@
 //! The report: figures as a page of Markdown.
 
+pub mod backoff;
+
 use std::fmt::{self, Write};
 
 use crate::contender::Way;
@@ -40,6 +42,9 @@ pub fn write(figures: &Figures) -> Result<String, fmt::Error> {
         page += PROCESSES_REAL;
         summaries(&mut page, rows, Clock::Real, Load::Steady)?;
     }
+    if let Some(trials) = &figures.backoff {
+        backoff::write(&mut page, trials)?;
+    }
     if let Some(distinct_keys) = &figures.distinct_keys {
         page += DISTINCT_KEYS;
         rounds(&mut page, distinct_keys)?;
@@ -70,11 +75,12 @@ The ways that are compared:
 - **dynalock, a table each**: `update`, and each task has a `Table` of its own, as if it were another application.
 - **dynalock, one table**: the tasks share a `Table`, so that they take turns.
 - **dynalock, coalescing**: they share one that is `coalescing()`, so that those who wait share a write.
-- **SDK, dynalock's back-off**: a loop around aws-sdk-dynamodb that sends what dynalock sends and waits as dynalock waits.
+- **SDK, dynalock's back-off**: a loop around aws-sdk-dynamodb that sends what dynalock sends and waits as dynalock waits; see
+  [below](#after-a-conflict).
 - **SDK, naive loop**: takes the item that a refusal returned, sleeps 5 ms and twice as long each time, and gives up after 10
   tries.
 - **dynamodb-facade**, **modyne**: a loop around these crates, which leave it to the caller; it sleeps at random up to 10 ms,
-  doubling to 1 s, and reads again.
+  doubling to 1 s, as one often sees, and reads again.
 
 The last three are called peers. A write that is refused costs as much as one that is applied: the columns *writes for an update*
 are the bill.

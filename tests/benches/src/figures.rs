@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::Call;
 use crate::crowd::Load;
+use crate::rivals::Trial;
 use crate::summary::{Clock, Setting, Summary};
 use crate::{Failure, results};
 
@@ -57,6 +58,8 @@ pub struct Figures {
     pub hot_key: Option<Vec<Summary>>,
     /// Of the benchmark `processes`.
     pub processes: Option<Vec<Summary>>,
+    /// Of the benchmark `backoff`.
+    pub backoff: Option<Vec<Trial>>,
     /// Of the benchmark `distinct_keys`.
     pub distinct_keys: Option<DistinctKeys>,
     /// Of the benchmark `instructions`.
@@ -76,6 +79,7 @@ impl Figures {
         Ok(Self {
             hot_key: results::read("hot_key")?,
             processes: results::read("processes")?,
+            backoff: results::read("backoff")?,
             distinct_keys: results::read("distinct_keys")?,
             instructions: results::read("instructions")?,
             sheets: sheets.into_iter().flatten().collect(),

@@ -17,8 +17,10 @@ pub mod own;
 #[cfg(dynalock_peers)]
 pub mod peers;
 pub mod plot;
+pub mod policy;
 pub mod raw;
 pub mod results;
+pub mod rivals;
 pub mod sdk;
 pub mod summary;
 pub mod target;

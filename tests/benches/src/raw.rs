@@ -30,7 +30,7 @@ impl FairLoop {
     }
 
     async fn add(&self, id: &str) -> Result<Answer, Failure> {
-        let (mut backoff, mut immediate) = (Backoff::default(), IMMEDIATE);
+        let (mut backoff, mut immediate) = (Backoff::dynalock(), IMMEDIATE);
         let mut account = read(&self.0, id).await?;
         while let Some(theirs) = write(&self.0, &account, Stamp::Left).await? {
             if immediate > 0 {

@@ -22,6 +22,9 @@ fn report() -> Result<(), Failure> {
     fs::create_dir_all(docs.join("benchmarks"))?;
     fs::write(docs.join("benchmarks.md"), document::write(&figures)?)?;
     let plot = |name: &str| docs.join("benchmarks").join(name).with_extension("svg");
+    if let Some(trials) = &figures.backoff {
+        fs::write(docs.join("benchmarks/backoff.csv"), document::backoff::csv(trials)?)?;
+    }
     if let Some(rows) = &figures.hot_key {
         let title = "One item, 4 ms away, one process: updates a second";
         for load in [Load::Burst, Load::Steady] {
