@@ -5,15 +5,16 @@
 //! request takes 3 to 5 ms longer than it has to, at random, so that nobody keeps step with anybody. It fails unless the account
 //! ends with as many additions as were answered with success.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Read;
 use std::iter::repeat_n;
 use std::ops::RangeInclusive;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use dynalock_benches::contender::Way;
 use dynalock_benches::crowd::{Load, Tally};
 use dynalock_benches::latency::Distant;
+use dynalock_benches::process::Process;
 use dynalock_benches::summary::{Clock, Setting, Summary};
 use dynalock_benches::{Failure, account, crowd, ended, results};
 use dynalock_tests::engines::{self, Store};
@@ -82,19 +83,19 @@ fn in_one_process(load: Load, way: Way, processes: u32) -> Result<Tally, Failure
 
 fn in_processes(way: Way, processes: u32) -> Result<Tally, Failure> {
     let runtime = real_time()?;
-    let mut engine = Process::start(&["engine"])?;
+    let mut engine = Process::of_this(["engine"])?;
     let url = engine.line()?;
     let client = Store::at(&url).client();
     runtime.block_on(account::open(&client, [KEY]))?;
 
     let way = serde_json::to_string(&way)?;
-    let start = |_| Process::start(&["worker", &url, &way]);
+    let start = |_| Process::of_this(["worker", &url, &way]);
     let mut workers = (0..processes).map(start).collect::<Result<Vec<_>, _>>()?;
     for worker in &mut workers {
         worker.line()?;
     }
     for worker in &mut workers {
-        writeln!(worker.input, "begin")?;
+        worker.tell("begin")?;
     }
     let mut all = Tally::default();
     for worker in &mut workers {
@@ -106,42 +107,6 @@ fn in_processes(way: Way, processes: u32) -> Result<Tally, Failure> {
 
 fn real_time() -> Result<Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
-}
-
-/// This executable once more, in another part. It ends when its input does.
-struct Process {
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    // Dropped after the input.
-    _reaper: Reaper,
-}
-
-impl Process {
-    fn start(part: &[&str]) -> Result<Self, Failure> {
-        let mut command = Command::new(std::env::current_exe()?);
-        let mut child = command.args(part).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = child.stdin.take().ok_or("no input")?;
-        let output = BufReader::new(child.stdout.take().ok_or("no output")?);
-        Ok(Self { input, output, _reaper: Reaper(child) })
-    }
-
-    fn line(&mut self) -> Result<String, Failure> {
-        let mut line = String::new();
-        match self.output.read_line(&mut line)? {
-            0 => Err("a process ended early".into()),
-            _ => Ok(line.trim_end().to_owned()),
-        }
-    }
-}
-
-/// Waits for a process's end.
-struct Reaper(Child);
-
-impl Drop for Reaper {
-    fn drop(&mut self) {
-        // Nobody is left to be told.
-        let _ = self.0.wait();
-    }
 }
 
 /// The engine's process.

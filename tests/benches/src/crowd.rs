@@ -39,6 +39,7 @@ pub struct Tally {
     /// Additions that were answered with success within that time.
     pub in_time: u64,
     /// What was sent within that time.
+    #[serde(default)]
     pub traffic: Traffic,
     /// All additions that were answered with success, also those that were under way when the time was up.
     pub added: u64,

@@ -249,7 +249,8 @@ fn targets(page: &mut String, targets: &[Target]) -> fmt::Result {
 }
 
 /// Two digits at least, and all before the point.
-fn significant(number: f64) -> String {
+#[must_use]
+pub fn significant(number: f64) -> String {
     match number {
         10.0.. => format!("{number:.0}"),
         1.0.. => format!("{number:.1}"),

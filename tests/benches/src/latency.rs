@@ -47,10 +47,32 @@ pub struct Distant {
     counts: Arc<Counts>,
 }
 
+/// Counts requests.
 #[derive(Debug, Default)]
-struct Counts {
+pub(crate) struct Counts {
     requests: AtomicU64,
     writes: AtomicU64,
+}
+
+impl Counts {
+    /// Counts a request for `target`, the header that names its operation.
+    pub(crate) fn count(&self, target: &str) {
+        let is_read = target.ends_with("GetItem") || target.ends_with("TransactGetItems");
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.writes.fetch_add(u64::from(!is_read), Ordering::Relaxed);
+    }
+
+    /// What was counted so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Traffic { requests: read(&self.requests), writes: read(&self.writes) }
+    }
+}
+
+/// The way there and the way back, for any of the milliseconds that `latency` spans.
+pub(crate) fn ways(latency: &RangeInclusive<u64>) -> [Duration; 2] {
+    let both = fastrand::u64(latency.clone());
+    [both / 2, both - both / 2].map(Duration::from_millis)
 }
 
 impl Distant {
@@ -69,8 +91,7 @@ impl Distant {
     /// What was sent so far.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Traffic { requests: read(&self.counts.requests), writes: read(&self.counts.writes) }
+        self.counts.traffic()
     }
 }
 
@@ -95,20 +116,16 @@ struct Way {
 
 impl HttpConnector for Way {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let is_read = target.ends_with("GetItem") || target.ends_with("TransactGetItems");
-        self.counts.requests.fetch_add(1, Ordering::Relaxed);
-        self.counts.writes.fetch_add(u64::from(!is_read), Ordering::Relaxed);
+        self.counts.count(request.headers().get("x-amz-target").unwrap_or_default());
         let inner = self.inner.clone();
-        let latency = fastrand::u64(self.latency.clone());
-        if latency == 0 {
+        let [there, back] = ways(&self.latency);
+        if back.is_zero() {
             return inner.call(request);
         }
         HttpConnectorFuture::new(async move {
-            let there = latency / 2;
-            sleep(Duration::from_millis(there)).await;
+            sleep(there).await;
             let response = inner.call(request).await;
-            sleep(Duration::from_millis(latency - there)).await;
+            sleep(back).await;
             response
         })
     }

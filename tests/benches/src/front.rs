@@ -1,0 +1,112 @@
+//! A socket in front of a served engine, some milliseconds away, that counts what reaches it: for clients that are not Rust,
+//! or not of this SDK.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use crate::Failure;
+use crate::latency::{Counts, Traffic, ways};
+
+/// The socket. Clones count together.
+#[derive(Debug, Clone)]
+pub struct Front {
+    engine: Arc<str>,
+    latency: RangeInclusive<u64>,
+    counts: Arc<Counts>,
+}
+
+impl Front {
+    /// In front of the engine at `url`, as many milliseconds away as `latency` says: for each request any number of these.
+    #[must_use]
+    pub fn new(url: &str, latency: RangeInclusive<u64>) -> Self {
+        let engine = url.trim_start_matches("http://").into();
+        Self { engine, latency, counts: Arc::default() }
+    }
+
+    /// What reached it so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.counts.traffic()
+    }
+
+    /// Serves whoever connects, without end.
+    ///
+    /// # Errors
+    ///
+    /// If nobody can connect any more.
+    pub async fn serve(self, listener: TcpListener) -> Result<(), Failure> {
+        loop {
+            let (client, _) = listener.accept().await?;
+            let front = self.clone();
+            tokio::spawn(async move {
+                if let Err(failure) = front.relay(client).await {
+                    eprintln!("in front of the engine: {failure}");
+                }
+            });
+        }
+    }
+
+    /// Each connection has one of its own to the engine.
+    async fn relay(&self, client: TcpStream) -> Result<(), Failure> {
+        let engine = TcpStream::connect(&*self.engine).await?;
+        for stream in [&client, &engine] {
+            stream.set_nodelay(true)?;
+        }
+        let (mut client, mut engine) = (BufReader::new(client), BufReader::new(engine));
+        while let Some(request) = Message::read(&mut client).await? {
+            self.counts.count(&request.target);
+            let [there, back] = ways(&self.latency);
+            if !there.is_zero() {
+                sleep(there).await;
+            }
+            engine.write_all(&request.bytes).await?;
+            let response = Message::read(&mut engine).await?.ok_or("no response")?;
+            if !back.is_zero() {
+                sleep(back).await;
+            }
+            client.write_all(&response.bytes).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A request or a response, whose head tells how long the body is.
+#[derive(Debug, Default)]
+struct Message {
+    bytes: Vec<u8>,
+    target: String,
+}
+
+impl Message {
+    /// `None` if the connection was closed before it.
+    async fn read(stream: &mut BufReader<TcpStream>) -> Result<Option<Self>, Failure> {
+        let (mut message, mut length) = (Self::default(), 0);
+        loop {
+            let begin = message.bytes.len();
+            if stream.read_until(b'\n', &mut message.bytes).await? == 0 {
+                return if begin == 0 { Ok(None) } else { Err("half a message".into()) };
+            }
+            let line = String::from_utf8_lossy(&message.bytes[begin..]);
+            let Some((name, value)) = line.trim_end().split_once(':') else {
+                if line.trim_end().is_empty() {
+                    break;
+                }
+                continue; // the first line
+            };
+            match &*name.to_ascii_lowercase() {
+                "content-length" => length = value.trim().parse()?,
+                "transfer-encoding" => return Err("a body of unknown length".into()),
+                "x-amz-target" => value.trim().clone_into(&mut message.target),
+                _ => {}
+            }
+        }
+        let head = message.bytes.len();
+        message.bytes.resize(head + length, 0);
+        stream.read_exact(&mut message.bytes[head..]).await?;
+        Ok(Some(message))
+    }
+}
