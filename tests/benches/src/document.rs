@@ -237,8 +237,16 @@ fn instructions(page: &mut String, rows: &[Instructions]) -> fmt::Result {
 
 fn sheet(page: &mut String, sheet: &Sheet) -> fmt::Result {
     writeln!(page, "\n## {}\n\n{}\n", sheet.title, sheet.how)?;
-    writeln!(page, "| {} |\n|{}", sheet.heads.join(" | "), "---|".repeat(sheet.heads.len()))?;
+    let lines: String =
+        (0..sheet.heads.len()).map(|at| if holds_numbers(sheet, at) { "---:|" } else { "---|" }).collect();
+    writeln!(page, "| {} |\n|{lines}", sheet.heads.join(" | "))?;
     sheet.rows.iter().try_for_each(|row| writeln!(page, "| {} |", row.join(" | ")))
+}
+
+/// Whether each cell of a column begins with a digit.
+fn holds_numbers(sheet: &Sheet, column: usize) -> bool {
+    let begins = |cell: &String| cell.starts_with(|first: char| first.is_ascii_digit());
+    sheet.rows.iter().all(|row| row.get(column).is_some_and(begins))
 }
 
 fn targets(page: &mut String, targets: &[Target]) -> fmt::Result {

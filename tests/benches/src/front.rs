@@ -110,3 +110,29 @@ impl Message {
         Ok(Some(message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dynalock_tests::engines::{self, Store};
+
+    use super::*;
+    use crate::account;
+    use crate::latency::Distant;
+
+    #[tokio::test]
+    async fn it_passes_everything_on_and_counts_what_was_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("the port"));
+        let front = Front::new(&engines::serve(), 0..=2);
+        tokio::spawn(front.clone().serve(listener));
+
+        let store = Store::at(&url);
+        let sent = Distant::new(&store, 0..=0);
+        let client = sent.client(&store);
+        account::open(&client, ["alice", "bob"]).await.expect("accounts");
+        account::check(&client, ["alice", "bob"], 0).await.expect("empty accounts");
+
+        assert!(sent.traffic().writes >= 3);
+        assert_eq!(front.traffic(), sent.traffic());
+    }
+}

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use serde::Serialize;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
 use toasty::Db;
 use toasty_driver_dynamodb::DynamoDb;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
