@@ -1,8 +1,10 @@
 //! Other processes, which are told lines and answer with lines.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use crate::Failure;
 
@@ -12,7 +14,7 @@ pub struct Process {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     // Dropped after the input.
-    _reaper: Reaper,
+    reaper: Reaper,
 }
 
 impl Process {
@@ -34,7 +36,7 @@ impl Process {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().ok_or("no input")?;
         let output = BufReader::new(child.stdout.take().ok_or("no output")?);
-        Ok(Self { input, output, _reaper: Reaper(child) })
+        Ok(Self { input, output, reaper: Reaper(child) })
     }
 
     /// Sends a line.
@@ -57,6 +59,18 @@ impl Process {
             0 => Err("a process ended early".into()),
             _ => Ok(line.trim_end().to_owned()),
         }
+    }
+
+    /// How long processors have worked for it so far; `None` where the system has no `/proc`.
+    ///
+    /// <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
+    #[must_use]
+    pub fn worked(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.reaper.0.id())).ok()?;
+        // Behind the name, which may contain anything, the 12th and the 13th: of its own and of the kernel, in hundredths.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let hundredths = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().ok());
+        Some(Duration::from_millis(hundredths.sum::<Option<u64>>()? * 10))
     }
 }
 

@@ -164,7 +164,7 @@ Python its threads. (A process for each of them was no faster.) Both processes s
 each row is 4 s of a steady load.
 
 - **save**: one writer saves the object that it holds, again and again. Nobody disturbs it, and the engine is as near as it can
-  be, so that this is the write path alone.
+  be, so that this is the write path alone. *Processor time* is what the writers' own process needs for an update.
 - **update**: all writers read one item, add 1 and save it, until they succeed. The engine takes 3 to 5 ms longer than it has to,
   at random, and what timers round up.
 
@@ -174,7 +174,7 @@ answers with the last write, so that toasty meets no conflicts from stale reads 
 what is stored in the end and the additions that were answered with success. No replies are lost here.
 ";
 
-const HEADS: [&str; 11] = [
+const HEADS: [&str; 12] = [
     "job",
     "writers",
     "",
@@ -183,6 +183,7 @@ const HEADS: [&str; 11] = [
     "writes for an update",
     "wait, median",
     "wait, 99 %",
+    "processor time",
     "most by one",
     "gave up",
     "lost or doubled",
@@ -214,10 +215,11 @@ fn measure(
     command.args([&url, &job.to_string(), &writers.to_string(), &TIME.as_secs().to_string()]);
     let mut crowd = Process::start(&mut command)?;
     crowd.line()?;
-    let before = traffic(&mut engine)?;
+    let before = (traffic(&mut engine)?, crowd.worked());
     crowd.tell("begin")?;
     thread::sleep(TIME);
-    let traffic = traffic(&mut engine)? - before;
+    let traffic = traffic(&mut engine)? - before.0;
+    let worked = crowd.worked().zip(before.1).map(|(now, before)| now.saturating_sub(before));
     let tally = Tally { traffic, ..serde_json::from_str(&crowd.line()?)? };
 
     let stored = runtime.block_on(account::read(&client, KEY))?.balance;
@@ -225,15 +227,23 @@ fn measure(
     if surplus != 0 && matches!(library, Library::Dynalock(_)) {
         return Err(format!("{library}: {} answered with success, {stored} stored", tally.added).into());
     }
-    Ok(row(job, writers, library, &tally, surplus))
+    Ok(row(job, writers, library, &tally, worked, surplus))
 }
 
 #[allow(clippy::cast_precision_loss)] // counts of at most some millions
-fn row(job: Job, writers: u32, library: Library, tally: &Tally, surplus: i64) -> Vec<String> {
+fn row(
+    job: Job,
+    writers: u32,
+    library: Library,
+    tally: &Tally,
+    worked: Option<Duration>,
+    surplus: i64,
+) -> Vec<String> {
     let Tally { traffic, .. } = *tally;
     let [in_time, added, gave_up] = [tally.in_time, tally.added, tally.gave_up].map(|count| count as f64);
-    let [requests, writes] = [traffic.requests, traffic.writes].map(|count| count as f64 / in_time);
-    let milliseconds = |percent| significant(tally.waits.percentile(percent).as_secs_f64() * 1e3) + " ms";
+    let for_an_update = |count: u64| format!("{:.2}", count as f64 / in_time);
+    let milliseconds = |seconds: f64| significant(seconds * 1e3) + " ms";
+    let percentile = |percent| milliseconds(tally.waits.percentile(percent).as_secs_f64());
     vec![
         job.to_string(),
         writers.to_string(),
@@ -242,10 +252,11 @@ fn row(job: Job, writers: u32, library: Library, tally: &Tally, surplus: i64) ->
             _ => library.to_string(),
         },
         significant(in_time / tally.seconds),
-        format!("{requests:.2}"),
-        format!("{writes:.2}"),
-        milliseconds(50),
-        milliseconds(99),
+        for_an_update(traffic.requests),
+        for_an_update(traffic.writes),
+        percentile(50),
+        percentile(99),
+        worked.map_or_else(|| "-".to_owned(), |worked| milliseconds(worked.as_secs_f64() / in_time)),
         significant(100.0 * tally.most as f64 / added) + " %",
         significant(100.0 * gave_up / (added + gave_up)) + " %",
         match surplus {
