@@ -243,10 +243,10 @@ fn sheet(page: &mut String, sheet: &Sheet) -> fmt::Result {
     sheet.rows.iter().try_for_each(|row| writeln!(page, "| {} |", row.join(" | ")))
 }
 
-/// Whether each cell of a column begins with a digit.
+/// Whether each cell of a column begins with a digit, or is empty.
 fn holds_numbers(sheet: &Sheet, column: usize) -> bool {
-    let begins = |cell: &String| cell.starts_with(|first: char| first.is_ascii_digit());
-    sheet.rows.iter().all(|row| row.get(column).is_some_and(begins))
+    let is_number = |cell: &String| cell == "-" || cell.starts_with(|first: char| first.is_ascii_digit());
+    sheet.rows.iter().all(|row| row.get(column).is_some_and(is_number))
 }
 
 fn targets(page: &mut String, targets: &[Target]) -> fmt::Result {
