@@ -7,3 +7,6 @@ pub mod what_ok_means {}
 
 #[doc = include_str!("../docs/transactions.md")]
 pub mod transactions {}
+
+#[doc = include_str!("../docs/contention.md")]
+pub mod contention {}

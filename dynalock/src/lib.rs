@@ -150,6 +150,9 @@
 //! [`Transaction`] writes objects that you hold already. What is isolated from what, what it costs, and patterns:
 //! [`guide::transactions`].
 //!
+//! Where many writers want one item, keep the [`Table`] and clone it: its updates take turns, or share a write if it is
+//! [`coalescing`](Table::coalescing). What contention costs, and how to see it: [`guide::contention`].
+//!
 //! # What the answers mean
 //!
 //! | answer | the write |

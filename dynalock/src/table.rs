@@ -81,6 +81,8 @@ impl<T> Table<T> {
     /// so that saving one conflicts. An update with a [condition](crate::Update::condition) is written alone. If DynamoDB
     /// rejects the common write, each is written alone.
     ///
+    /// When it pays, and what else there is, is in the guide: [`contention`](crate::guide::contention).
+    ///
     /// Clones of the returned table share its queues; the table that it was made from and its clones do not. Keep it: a table that
     /// is made for each request has nobody to share with.
     ///
