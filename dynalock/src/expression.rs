@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -109,7 +108,11 @@ impl Changes {
         stamp: Option<(&str, AttributeValue)>,
         placeholders: &mut Placeholders,
     ) -> Result<String> {
-        let mut expression = String::with_capacity(30 + 10 * self.set.len() + 5 * self.remove.len());
+        let (set, removed) = (self.set.len(), self.remove.len());
+        let mut expression = String::with_capacity(30 + 10 * set + 5 * removed);
+        // Also for the version, the stamp, and what the condition compares with.
+        placeholders.names.reserve(set + removed + 3);
+        placeholders.values.reserve(set + 3);
         expression.push_str("SET #_v=:_w");
         placeholders.name("#_v", version.0);
         placeholders.value(":_w", AttributeValue::N(version.1.to_string()));
@@ -118,16 +121,17 @@ impl Changes {
             placeholders.name("#_s", slot);
             placeholders.value(":_s", stamp);
         }
-        let removed_from = self.set.len();
         for (index, (name, value)) in self.set.into_iter().enumerate() {
-            let _ = write!(expression, ",#_{index}=:_{index}");
-            placeholders.name(format!("#_{index}"), &name);
-            placeholders.value(format!(":_{index}"), value);
+            let digits = index.to_string();
+            let (of_name, of_value) = (["#_", &digits].concat(), [":_", &digits].concat());
+            expression.extend([",", &of_name, "=", &of_value]);
+            placeholders.name(of_name, &name);
+            placeholders.value(of_value, value);
         }
-        for (index, name) in (removed_from..).zip(self.remove) {
-            expression.push_str(if index == removed_from { " REMOVE " } else { "," });
-            let _ = write!(expression, "#_{index}");
-            placeholders.name(format!("#_{index}"), &name);
+        for (index, name) in (set..).zip(self.remove) {
+            let of_name = ["#_", &index.to_string()].concat();
+            expression.extend([if index == set { " REMOVE " } else { "," }, &of_name]);
+            placeholders.name(of_name, &name);
         }
         check_length("update", &expression)?;
         Ok(expression)
