@@ -1,4 +1,4 @@
-//! One client program: its way to the store, and the calls it makes, one at a time.
+//! One who makes calls, one at a time, and the program that it belongs to: its way to the store.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +18,11 @@ use tokio::time::Instant;
 
 use crate::{
     network::{Ledger, Line, Odds},
+    sender,
     world::{Clock, World},
 };
 
-/// What every client program of a run is made with.
+/// What every program of a run is made with.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     pub(crate) world: Arc<World>,
@@ -29,24 +30,28 @@ pub(crate) struct Setting {
     pub(crate) ledger: Ledger,
     pub(crate) odds: Odds,
     pub(crate) keys: &'static [&'static str],
-    /// How many calls each program makes.
+    /// How many calls each caller makes.
     pub(crate) calls: u32,
+    /// The longest pause between two calls of a caller.
+    pub(crate) pause: Duration,
 }
 
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) name: String,
     number: u32,
+    program: u32,
     pub(crate) world: Arc<World>,
     pub(crate) client: Client,
     pub(crate) dice: Rng,
-    line: Line,
     keys: &'static [&'static str],
+    pause: Duration,
 }
 
 impl Caller {
+    /// The first caller of a program.
     pub(crate) fn new(name: String, setting: &Setting, seed: u64) -> Self {
-        let Setting { world, store, ledger, odds, keys, .. } = setting;
+        let Setting { world, store, ledger, odds, keys, pause, .. } = setting;
         let mut dice = Rng::with_seed(seed);
         let line = Line::new(world, ledger, *odds, dice.u64(..));
         // The SDK grants retries from one budget for the whole process, unless told otherwise.
@@ -58,15 +63,21 @@ impl Caller {
             .time_source(Clock(Arc::clone(world)))
             .retry_partition(retries)
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(timeout).build())
-            .http_client(line.clone());
+            .http_client(line);
         let client = Client::from_conf(config.build());
-        let number = world.next_client();
-        Self { name, number, world: Arc::clone(world), client, dice, line, keys }
+        let number = world.next_caller();
+        Self { name, number, program: number, world: Arc::clone(world), client, dice, keys, pause: *pause }
+    }
+
+    /// Another caller of the same program.
+    pub(crate) fn colleague(&mut self) -> Self {
+        let (number, world, client) = (self.world.next_caller(), self.world.clone(), self.client.clone());
+        Self { name: self.name.clone(), number, world, client, dice: self.dice.fork(), ..*self }
     }
 
     /// Lets other programs come in between.
     pub(crate) async fn pause(&mut self) {
-        tokio::time::sleep(Duration::from_millis(self.dice.u64(0..80))).await;
+        tokio::time::sleep(self.pause.mul_f64(self.dice.f64())).await;
     }
 
     pub(crate) fn key(&mut self) -> &'static str {
@@ -76,13 +87,16 @@ impl Caller {
     /// Begins a call; what it sends from now on counts as its requests.
     pub(crate) fn begin(&self, action: Action, key: &str, expected: u64) -> Open {
         let id = self.world.next_call();
-        self.line.begin(id);
-        self.world.note(format_args!("call {id:<4} {} {action:?} {key} at {expected}", self.name));
+        sender::begin(self.program, id);
+        let Self { name, number, .. } = self;
+        self.world.note(format_args!("call {id:<4} {name} ({number}) {action:?} {key} at {expected}"));
         let began = self.world.moment();
         self.world.history().events.push(Event::Began(id));
         let call = Call {
             id,
-            client: self.number,
+            caller: self.number,
+            program: self.program,
+            coalesces: false,
             action,
             key: key.to_owned(),
             step: 1,
@@ -104,9 +118,11 @@ impl Caller {
         let Open { mut call, begun } = open;
         call.answer = answer;
         call.ended = self.world.moment();
-        call.requests.0 = self.line.requests();
+        call.requests.0 = sender::requests();
         call.time.0 = begun.elapsed();
-        self.world.note(format_args!("call {:<4} {} answers {answer:?}", call.id, self.name));
+        self.world.ended(call.id);
+        let Self { name, number, .. } = self;
+        self.world.note(format_args!("call {:<4} {name} ({number}) answers {answer:?}", call.id));
         let mut history = self.world.history();
         history.events.push(Event::Ended(call.id));
         history.calls.push(call);

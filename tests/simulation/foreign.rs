@@ -34,7 +34,7 @@ pub(crate) async fn foreign(setting: Setting, seed: u64) {
         let stored = read(&caller, key).await;
         match stored {
             Ok(None) if key == MORTAL => {
-                caller.world.create(create(&caller, &open, key)).await;
+                create(&caller, &open, key).await;
             }
             Ok(None) | Err(()) => {}
             Ok(Some(item)) => {

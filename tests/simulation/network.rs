@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -24,7 +21,10 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::world::{CALL, LATE, LATE_CREATE, World, lock};
+use crate::{
+    sender,
+    world::{CALL, LATE, LATE_CREATE, PROGRAM, World, lock},
+};
 
 /// How often things go wrong, and which.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ fn fault(kind: u32, delay: Duration) -> Fault {
     }
 }
 
-/// A client's way to the store. Clones share dice and the current call.
+/// A client's way to the store. Clones share dice.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     world: Arc<World>,
@@ -70,8 +70,6 @@ pub(crate) struct Line {
     store: SharedHttpClient,
     dice: Arc<Mutex<Rng>>,
     odds: Odds,
-    call: Arc<AtomicU32>,
-    requests: Arc<AtomicU32>,
 }
 
 impl Line {
@@ -82,20 +80,7 @@ impl Line {
             store: SharedHttpClient::new(store.clone()),
             dice: Arc::new(Mutex::new(Rng::with_seed(seed))),
             odds,
-            call: Arc::default(),
-            requests: Arc::default(),
         }
-    }
-
-    /// From now on, requests belong to `call`.
-    pub(crate) fn begin(&self, call: u32) {
-        self.call.store(call, Ordering::Relaxed);
-        self.requests.store(0, Ordering::Relaxed);
-    }
-
-    /// How many requests the current call has sent.
-    pub(crate) fn requests(&self) -> u32 {
-        self.requests.load(Ordering::Relaxed)
     }
 
     /// Draws what happens to a request: how long it takes, the fault, and when a copy of it comes. Always draws as many
@@ -138,13 +123,16 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
-        let Line { world, faults, call, requests, .. } = self.line.clone();
-        requests.fetch_add(1, Ordering::Relaxed);
-        let call = call.load(Ordering::Relaxed);
+        let Line { world, faults, .. } = self.line.clone();
+        let (program, call) = sender::count();
+        request.headers_mut().insert(PROGRAM, program.to_string());
         request.headers_mut().insert(CALL, call.to_string());
         let Sent { operation, body } = Sent::read(&request);
         let condition = body["ConditionExpression"].as_str().unwrap_or_default();
         let is_create = operation == "PutItem" && condition.contains("attribute_not_exists");
+        if is_create {
+            world.creating(call);
+        }
         let (latency, fault, copy) = self.line.draw(if is_create { LATE_CREATE } else { LATE });
         let later = copy.and_then(|later| behind(fault.as_ref(), later));
         let copy = later.filter(|_| operation != "GetItem").zip(request.try_clone());
@@ -243,14 +231,15 @@ async fn carry_out(
 ) -> Result<HttpResponse, ConnectorError> {
     let mut items = ledger.items.lock().await;
     let Sent { operation, body } = Sent::read(&request);
-    let call = request.headers().get(CALL).and_then(|call| call.parse().ok()).unwrap_or_default();
+    let number = |header| request.headers().get(header).and_then(|number| number.parse().ok());
+    let (program, sender) = (number(PROGRAM).unwrap_or_default(), number(CALL).unwrap_or_default());
     let response = store.call(request).await?;
     if response.status().is_success() && matches!(&*operation, "PutItem" | "UpdateItem" | "DeleteItem") {
         let key = body["Key"]["id"].as_object().or_else(|| body["Item"]["id"].as_object());
         let key = key.and_then(|key| key["S"].as_str()).unwrap_or_default().to_owned();
         let after = read(&store, &body["TableName"], &key).await?;
         let before = items.insert(key.clone(), after.clone()).flatten();
-        ledger.world.apply(Effect { call, operation, key, before, after });
+        ledger.world.apply(Effect::new(program, sender, operation, key, before, after));
     }
     Ok(response)
 }

@@ -1,6 +1,6 @@
 //! One run: a store, a few programs that write to it at once, and everything that goes wrong, all drawn from one seed.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynalock::Table;
@@ -16,9 +16,10 @@ use crate::{
     document::{K0, K0By3, K1, K1By3, K4, K4By3, K16, K16By3, LASTING, MORTAL, TABLE},
     foreign::{foreign, naive},
     network::{KINDS, Ledger, Odds},
+    program::{Sharing, program},
+    sender,
     windows::{self, Checked},
     world::{LATE, World, lock},
-    writer::Writer,
 };
 
 /// Who writes, beside foreign programs.
@@ -28,6 +29,10 @@ pub(crate) enum Writers {
     Stamps(u8),
     /// Programs that use dynalock, each with another number of them.
     Mixed,
+    /// Callers of one program, who take turns, and another program.
+    Queue,
+    /// The same, but they share their writes as well.
+    Coalescing,
     /// Programs that take a failed check for a conflict.
     Naive,
 }
@@ -37,6 +42,8 @@ impl fmt::Display for Writers {
         match self {
             Self::Stamps(slots) => f.pad(&format!("K = {slots}")),
             Self::Mixed => f.pad("mixed K"),
+            Self::Queue => f.pad("queue"),
+            Self::Coalescing => f.pad("coalescing"),
             Self::Naive => f.pad("naive loop"),
         }
     }
@@ -49,20 +56,44 @@ pub(crate) struct Plan {
     pub(crate) writers: Writers,
     /// As in [`Odds::kinds`].
     pub(crate) kinds: u32,
+    /// How many callers there are, beside foreign programs.
+    pub(crate) callers: u32,
     pub(crate) foreigners: u32,
+    /// How many calls each of them makes.
     pub(crate) calls: u32,
 }
 
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
-        let writers = match seed % 5 {
+        let writers = match seed % 7 {
             0 => Writers::Stamps(0),
             1 => Writers::Stamps(1),
             2 => Writers::Stamps(4),
             3 => Writers::Stamps(16),
-            _ => Writers::Mixed,
+            4 => Writers::Mixed,
+            5 => Writers::Queue,
+            _ => Writers::Coalescing,
         };
-        Self { seed, writers, kinds: (1 << (KINDS + 1)) - 1, foreigners: 2, calls: 5 }
+        let kinds = (1 << (KINDS + 1)) - 1;
+        let plan = Self { seed, writers, kinds, callers: 3, foreigners: 2, calls: 5 };
+        if plan.sharing() == Sharing::Nothing { plan } else { Self { callers: 5, calls: 4, ..plan } }
+    }
+
+    /// What the callers share, but for the last one.
+    fn sharing(&self) -> Sharing {
+        match self.writers {
+            Writers::Queue => Sharing::Turns,
+            Writers::Coalescing => Sharing::Writes,
+            _ => Sharing::Nothing,
+        }
+    }
+
+    /// How many callers the programs have.
+    fn programs(&self) -> Vec<(u32, Sharing)> {
+        match self.sharing() {
+            Sharing::Nothing => vec![(1, Sharing::Nothing); self.callers as usize],
+            sharing => vec![(self.callers - 1, sharing), (1, Sharing::Nothing)],
+        }
     }
 }
 
@@ -93,36 +124,38 @@ async fn simulate(plan: Plan) -> Outcome {
     let odds = Odds { faults: *pick(&mut dice, &[30, 150, 350]), duplicates: 80, kinds: plan.kinds };
     let keys: &[&[&str]] = &[&[LASTING], &[MORTAL], &[LASTING, MORTAL]];
     let keys = pick(&mut dice, keys);
-    let setting = Setting { world: world.clone(), store, ledger, odds, keys, calls: plan.calls };
+    // Who shares something is to meet others.
+    let pause = Duration::from_millis(if plan.sharing() == Sharing::Nothing { 80 } else { 20 });
+    let setting = Setting { world: world.clone(), store, ledger, odds, keys, calls: plan.calls, pause };
     let adopted = dice.u32(0..6) == 0;
     prepare(&setting, adopted).await;
 
     let step = *pick(&mut dice, &[1, 3]);
+    let mut foreigners = dice.fork();
     let mut programs = JoinSet::new();
-    for turn in 0..3 {
+    for (callers, sharing) in plan.programs() {
         let (setting, seed) = (setting.clone(), dice.u64(..));
         let any = *pick(&mut dice, &[0, 1, 4, 16]);
         let slots = if let Writers::Stamps(slots) = plan.writers { slots } else { any };
-        let calls = plan.calls + turn % 2;
-        macro_rules! writer {
+        macro_rules! program {
             ($document:ident) => {
-                programs.spawn(async move { Writer::<$document>::new(&setting, seed).run(calls).await })
+                programs.spawn(program::<$document>(setting, seed, callers, sharing))
             };
         }
         match (plan.writers, slots, step) {
-            (Writers::Naive, ..) => programs.spawn(naive(setting, seed)),
-            (_, 0, 1) => writer!(K0),
-            (_, 1, 1) => writer!(K1),
-            (_, 4, 1) => writer!(K4),
-            (_, 16, 1) => writer!(K16),
-            (_, 0, _) => writer!(K0By3),
-            (_, 1, _) => writer!(K1By3),
-            (_, 4, _) => writer!(K4By3),
-            _ => writer!(K16By3),
+            (Writers::Naive, ..) => programs.spawn(sender::task(naive(setting, seed))),
+            (_, 0, 1) => program!(K0),
+            (_, 1, 1) => program!(K1),
+            (_, 4, 1) => program!(K4),
+            (_, 16, 1) => program!(K16),
+            (_, 0, _) => program!(K0By3),
+            (_, 1, _) => program!(K1By3),
+            (_, 4, _) => program!(K4By3),
+            _ => program!(K16By3),
         };
     }
     for _ in 0..plan.foreigners {
-        programs.spawn(foreign(setting.clone(), dice.u64(..)));
+        programs.spawn(sender::task(foreign(setting.clone(), foreigners.u64(..))));
     }
     let mut breaches = vec![];
     while let Some(ended) = programs.join_next().await {

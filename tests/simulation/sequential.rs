@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use dynalock_tests::history::{Action, Answer, Call, Effect, Stored, log, version};
+use dynalock_tests::history::{Action, Answer, Call, History, Stored, log, version};
 use stateright::semantics::SequentialSpec;
 
 /// What a caller sees of an item: its version and its list.
@@ -20,11 +20,14 @@ pub(crate) fn view(item: &Stored) -> View {
 pub(crate) enum Op {
     /// A call whose answer must be true.
     Call {
+        program: u32,
         action: Action,
         expected: u64,
         step: u64,
         /// The version that it gives to an item without one. That is a time, which no specification foretells.
         first: u64,
+        /// Whether its write carries later changes of the same program: then those raise the version.
+        is_followed: bool,
         mark: Mark,
     },
     /// What another program made of the item.
@@ -32,13 +35,15 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    pub(crate) fn of(call: &Call, effects: &[Effect]) -> Self {
-        let applied = effects.iter().find(|effect| effect.call == call.id);
+    pub(crate) fn of(call: &Call, history: &History) -> Self {
+        let applied = history.applications(call).next();
         Self::Call {
+            program: call.program,
             action: call.action,
             expected: call.expected,
             step: call.step,
-            first: applied.map_or(0, |effect| version(&effect.after)),
+            first: applied.map_or(0, |applied| version(&applied.effect.after)),
+            is_followed: applied.is_some_and(|applied| !applied.is_last()),
             mark: call.mark().into(),
         }
     }
@@ -62,16 +67,35 @@ impl Ret {
 
 /// The item.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Item(pub(crate) View);
+pub(crate) struct Item {
+    view: View,
+    /// The program whose write is half made. Nobody else comes in between.
+    half_made_by: Option<u32>,
+}
+
+impl From<View> for Item {
+    fn from(view: View) -> Self {
+        Self { view, half_made_by: None }
+    }
+}
 
 impl Item {
+    /// Whether `op` may come next.
+    fn admits(&self, op: &Op) -> bool {
+        self.half_made_by.is_none_or(
+            |by| matches!(op, Op::Call { program, action, .. } if *program == by && action.takes_turns()),
+        )
+    }
+
     /// What `op` leaves of the item, if its check holds.
-    fn written(&self, op: &Op) -> Option<View> {
-        let (action, expected, step, first, mark) = match op {
-            Op::Foreign { before, after } => return (self.0 == *before).then(|| after.clone()),
-            Op::Call { action, expected, step, first, mark } => (*action, *expected, *step, *first, mark),
+    fn written(&self, op: &Op) -> Option<Self> {
+        let (action, expected, mark) = match op {
+            Op::Foreign { before, after } => {
+                return (self.view == *before).then(|| Self::from(after.clone()));
+            }
+            Op::Call { action, expected, mark, .. } => (*action, *expected, mark),
         };
-        let (version, list) = match (&self.0, action) {
+        let (version, list) = match (&self.view, action) {
             (None, Action::Create | Action::UpdateOrCreate) => (0, &[][..]),
             (None, _) | (Some(_), Action::Create | Action::Get) => return None,
             (Some((version, list)), _) => (*version, &**list),
@@ -81,50 +105,56 @@ impl Item {
             return None;
         }
         if action == Action::Delete {
-            return Some(None);
+            return Some(Self::from(None));
         }
-        let version = if version == 0 { first } else { version + step };
+        let (version, half_made_by) = match *op {
+            Op::Call { program, is_followed: true, .. } => (version, Some(program)),
+            Op::Call { first, .. } if version == 0 => (first, None),
+            Op::Call { step, .. } => (version + step, None),
+            Op::Foreign { .. } => return None,
+        };
         let mark = Some(mark).filter(|_| action != Action::Touch);
-        Some(Some((version, list.iter().chain(mark).cloned().collect())))
+        let view = Some((version, list.iter().chain(mark).cloned().collect()));
+        Some(Self { view, half_made_by })
     }
 
     /// What `op` leaves of the item, if `ret` is a true answer.
-    fn left(&self, op: &Op, ret: &Ret) -> Option<View> {
+    fn left(&self, op: &Op, ret: &Ret) -> Option<Self> {
         let is_get = matches!(op, Op::Call { action: Action::Get, .. });
         match ret.answer {
-            Answer::Ok if is_get => (self.0.is_some() && self.0 == ret.seen).then(|| self.0.clone()),
-            Answer::Ok => self.written(op).filter(|written| *written == ret.seen),
+            _ if !self.admits(op) => None,
+            Answer::Ok if is_get => (self.view.is_some() && self.view == ret.seen).then(|| self.clone()),
+            Answer::Ok => self.written(op).filter(|written| written.view == ret.seen),
             // It may be its own first request that deleted the item.
-            Answer::AlreadyGone if self.0.is_some() => self.written(op),
-            Answer::AlreadyGone => Some(None),
-            _ => self.refuses(op, ret).then(|| self.0.clone()),
+            Answer::AlreadyGone if self.view.is_some() => self.written(op),
+            Answer::AlreadyGone => Some(self.clone()),
+            // It rests on what is stored.
+            _ => (self.half_made_by.is_none() && self.refuses(op, ret)).then(|| self.clone()),
         }
     }
 
     /// Whether `op` may be refused so: for that reason, and with this item, if the caller was told one.
     fn refuses(&self, op: &Op, Ret { answer, seen }: &Ret) -> bool {
         let &Op::Call { action, expected, .. } = op else { return false };
-        let is_seen = seen.is_none() || self.0 == *seen;
+        let is_seen = seen.is_none() || self.view == *seen;
         let is_refused = self.written(op).is_none();
         is_seen
             && match answer {
-                Answer::NotFound => self.0.is_none(),
+                Answer::NotFound => self.view.is_none(),
                 // Calls that take any version give up when others were faster each time.
-                Answer::Conflict | Answer::AlreadyExists => {
-                    is_refused || takes_any_version(action) && action != Action::Create
-                }
+                Answer::Conflict | Answer::AlreadyExists => is_refused || action.takes_turns(),
                 Answer::ConditionFailed => {
-                    is_refused && self.0.as_ref().is_some_and(|(version, _)| *version == expected)
+                    let is_expected = |version| takes_any_version(action) || version == expected;
+                    is_refused && self.view.as_ref().is_some_and(|(version, _)| is_expected(*version))
                 }
-                Answer::Refused => is_refused && self.0.is_some(),
+                Answer::Refused => is_refused && self.view.is_some(),
                 _ => false,
             }
     }
 }
 
 fn takes_any_version(action: Action) -> bool {
-    use Action::{Create, TryUpdate, Update, UpdateOrCreate};
-    matches!(action, Create | Update | TryUpdate(_) | UpdateOrCreate)
+    action == Action::Create || action.takes_turns()
 }
 
 impl SequentialSpec for Item {
@@ -133,19 +163,19 @@ impl SequentialSpec for Item {
 
     /// What becomes of a call that never returns.
     fn invoke(&mut self, op: &Op) -> Ret {
-        let answer = match self.written(op) {
+        let answer = match self.written(op).filter(|_| self.admits(op)) {
             Some(written) => {
-                self.0 = written;
+                *self = written;
                 Answer::Ok
             }
             None => Answer::Conflict,
         };
-        Ret { answer, seen: self.0.clone() }
+        Ret { answer, seen: self.view.clone() }
     }
 
     fn is_valid_step(&mut self, op: &Op, ret: &Ret) -> bool {
         let Some(left) = self.left(op, ret) else { return false };
-        self.0 = left;
+        *self = left;
         true
     }
 }

@@ -9,7 +9,7 @@ use stateright::semantics::{ConsistencyTester, LinearizabilityTester};
 
 use crate::sequential::{Item, Op, Ret, View, view};
 
-/// A program, and how many of its calls have not returned: it goes on as somebody else.
+/// A caller, and how many of its calls have not returned: it goes on as somebody else.
 type Thread = (u32, u32);
 
 /// The store itself, which does what other programs ask it to.
@@ -54,7 +54,7 @@ pub(crate) fn check(history: &History) -> Checked {
         match event {
             Event::Began(id) => {
                 let Some(call) = answered(id) else { continue };
-                windows.entry(&call.key).or_default().begin(call, Op::of(call, &history.effects));
+                windows.entry(&call.key).or_default().begin(call, Op::of(call, history));
             }
             Event::Ended(id) => {
                 let Some(call) = answered(id) else { continue };
@@ -68,7 +68,7 @@ pub(crate) fn check(history: &History) -> Checked {
                 let effect = &history.effects[*index];
                 let window = windows.entry(&effect.key).or_default();
                 window.stored = view(&effect.after);
-                let is_foreign = calls.get(&effect.call).is_none_or(|call| call.action == Action::Foreign);
+                let is_foreign = calls.get(&effect.sender).is_none_or(|call| call.action == Action::Foreign);
                 if is_foreign {
                     window.see(view(&effect.before));
                 }
@@ -87,7 +87,7 @@ struct Window {
     /// Its calls, by number.
     calls: Vec<u32>,
     under_way: u32,
-    /// How many calls of each program have not returned.
+    /// How many calls of each caller have not returned.
     unanswered: BTreeMap<u32, u32>,
     /// What the store holds.
     stored: View,
@@ -101,26 +101,26 @@ impl Default for Window {
 
 impl From<View> for Window {
     fn from(stored: View) -> Self {
-        let tester = LinearizabilityTester::new(Item(stored.clone()));
+        let tester = LinearizabilityTester::new(Item::from(stored.clone()));
         Self { tester, calls: vec![], under_way: 0, unanswered: BTreeMap::new(), stored }
     }
 }
 
 impl Window {
     fn thread(&self, call: &Call) -> Thread {
-        (call.client, self.unanswered.get(&call.client).copied().unwrap_or_default())
+        (call.caller, self.unanswered.get(&call.caller).copied().unwrap_or_default())
     }
 
     fn begin(&mut self, call: &Call, op: Op) {
         self.under_way += 1;
         self.calls.push(call.id);
-        self.tester.on_invoke(self.thread(call), op).expect("a program makes one call at a time");
+        self.tester.on_invoke(self.thread(call), op).expect("a caller makes one call at a time");
     }
 
     fn end(&mut self, call: &Call) {
         self.under_way -= 1;
         if matches!(call.answer, Answer::Unknown(_) | Answer::Dropped) {
-            *self.unanswered.entry(call.client).or_default() += 1;
+            *self.unanswered.entry(call.caller).or_default() += 1;
         } else {
             self.tester.on_return(self.thread(call), Ret::of(call)).expect("the call began");
         }

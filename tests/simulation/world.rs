@@ -1,6 +1,7 @@
 //! What a run shares: the history, the trace, the time, and the one rule that foreign deletes keep.
 
 use std::{
+    collections::BTreeSet,
     fmt::Display,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,7 +15,10 @@ use dynalock::Error;
 use dynalock_tests::history::{Effect, Event, History};
 use tokio::time::Instant;
 
-/// Names the call that a request belongs to.
+/// Names the program that sent a request.
+pub(crate) const PROGRAM: &str = "x-simulation-program";
+
+/// Names the call that sent a request.
 pub(crate) const CALL: &str = "x-simulation-call";
 
 /// How late a copy of a create may come. Creates have no version to fence them, so that nothing may be deleted while one is
@@ -29,7 +33,7 @@ pub(crate) struct World {
     begun: Instant,
     history: Mutex<History>,
     trace: Mutex<Vec<String>>,
-    clients: AtomicU32,
+    callers: AtomicU32,
     calls: AtomicU32,
     creates: Mutex<Creates>,
     last_time: Mutex<Duration>,
@@ -39,7 +43,8 @@ pub(crate) struct World {
 
 #[derive(Debug)]
 struct Creates {
-    under_way: u32,
+    /// The calls that have sent one and may send it again.
+    senders: BTreeSet<u32>,
     last_end: Instant,
 }
 
@@ -54,9 +59,9 @@ impl World {
             begun,
             history: Mutex::default(),
             trace: Mutex::default(),
-            clients: AtomicU32::new(0),
+            callers: AtomicU32::new(0),
             calls: AtomicU32::new(0),
-            creates: Mutex::new(Creates { under_way: 0, last_end: begun }),
+            creates: Mutex::new(Creates { senders: BTreeSet::new(), last_end: begun }),
             last_time: Mutex::default(),
             unknown: Mutex::default(),
         })
@@ -76,8 +81,8 @@ impl World {
         lock(&self.trace).push(format!("{time:>7} ms  {line}"));
     }
 
-    pub(crate) fn next_client(&self) -> u32 {
-        self.clients.fetch_add(1, Ordering::Relaxed) + 1
+    pub(crate) fn next_caller(&self) -> u32 {
+        self.callers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn next_call(&self) -> u32 {
@@ -92,27 +97,31 @@ impl World {
     pub(crate) fn apply(&self, effect: Effect) {
         use dynalock_tests::history::version;
         let (old, new) = (version(&effect.before), version(&effect.after));
-        self.note(format_args!("call {:<4} {} applied: {old} -> {new}", effect.call, effect.operation));
+        let Effect { sender, operation, appended, .. } = &effect;
+        self.note(format_args!("call {sender:<4} {operation} applied: {old} -> {new}, with {appended:?}"));
         let mut history = self.history();
         let index = history.effects.len();
         history.events.push(Event::Applied(index));
         history.effects.push(effect);
     }
 
-    /// Runs what may create an item.
-    pub(crate) async fn create<T>(&self, call: impl Future<Output = T>) -> T {
-        lock(&self.creates).under_way += 1;
-        let output = call.await;
+    /// A call sends what may create an item.
+    pub(crate) fn creating(&self, call: u32) {
+        lock(&self.creates).senders.insert(call);
+    }
+
+    /// A call sends nothing any more.
+    pub(crate) fn ended(&self, call: u32) {
         let creates = &mut *lock(&self.creates);
-        creates.under_way -= 1;
-        creates.last_end = Instant::now();
-        output
+        if creates.senders.remove(&call) {
+            creates.last_end = Instant::now();
+        }
     }
 
     /// Whether no copy of a create can come any more.
     pub(crate) fn may_delete(&self) -> bool {
         let creates = lock(&self.creates);
-        creates.under_way == 0 && creates.last_end.elapsed() > 2 * LATE_CREATE
+        creates.senders.is_empty() && creates.last_end.elapsed() > 2 * LATE_CREATE
     }
 }
 

@@ -1,6 +1,6 @@
-//! A program that writes with dynalock, by every call there is.
+//! A caller that writes with dynalock, by every call there is.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use dynalock::{Condition, Deleted, Error, Retry, Table};
 use dynalock_tests::history::{Action, Answer};
@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::{
     caller::{Caller, Open, Setting},
     document::{Document, MORTAL, TABLE, id},
+    program::Sharing,
     secret::leak,
     world::lock,
 };
@@ -19,26 +20,49 @@ pub(crate) struct Writer<D: Document> {
     /// The object at hand, possibly old.
     held: Option<D>,
     limits: (u32, Duration),
+    sharing: Sharing,
 }
 
 impl<D: Document> Writer<D> {
-    pub(crate) fn new(setting: &Setting, seed: u64) -> Self {
-        let mut caller = Caller::new(format!("K{} step {}", D::STAMPS, D::STEP), setting, seed);
+    /// The first caller of a program.
+    pub(crate) fn new(setting: &Setting, seed: u64, sharing: Sharing) -> Self {
+        let caller = Caller::new(format!("K{} step {}", D::STAMPS, D::STEP), setting, seed);
+        let table = Table::new(&caller.client, TABLE);
+        let table = if sharing == Sharing::Writes { table.coalescing() } else { table };
+        Self::at(table, caller, sharing)
+    }
+
+    /// Another caller of the same program.
+    pub(crate) fn colleague(&mut self) -> Self {
+        Self::at(self.table.clone(), self.caller.colleague(), self.sharing)
+    }
+
+    fn at(table: Table<D>, mut caller: Caller, sharing: Sharing) -> Self {
         let attempts = caller.dice.u32(4..40);
         let deadline = Duration::from_millis(caller.dice.u64(2_000..30_000));
-        let retry = Retry::default().attempts(attempts).deadline(deadline);
-        let table = Table::new(&caller.client, TABLE).with_retry(retry);
-        Self { caller, table, held: None, limits: (attempts, deadline) }
+        let table = table.with_retry(Retry::default().attempts(attempts).deadline(deadline));
+        Self { caller, table, held: None, limits: (attempts, deadline), sharing }
+    }
+
+    pub(crate) fn table(&self) -> &Table<D> {
+        &self.table
     }
 
     pub(crate) async fn run(mut self, calls: u32) {
         for _ in 0..calls {
             self.caller.pause().await;
             let key = self.caller.key();
-            match (self.caller.dice.u32(0..12), self.held.take()) {
-                (0..4, held) => {
+            // Who shares something does half of the time what that matters to.
+            let choices = if self.sharing != Sharing::Nothing && self.caller.dice.bool() { 6 } else { 13 };
+            match (self.caller.dice.u32(0..choices), self.held.take()) {
+                (0..3, held) => {
                     self.held = held;
-                    self.update(key).await;
+                    self.update(key, Action::Update).await;
+                }
+                (3, held) => {
+                    self.held = held;
+                    let limit = self.caller.dice.usize(0..20);
+                    self.update(key, Action::UpdateIf(limit)).await;
                 }
                 (4, held) => {
                     self.held = held;
@@ -66,6 +90,7 @@ impl<D: Document> Writer<D> {
     fn begin(&self, action: Action, key: &str, expected: u64) -> Open {
         let mut open = self.caller.begin(action, key, expected);
         (open.call.step, open.call.stamps) = (D::STEP, D::STAMPS);
+        open.call.coalesces = self.sharing == Sharing::Writes;
         let (attempts, deadline) = self.limits;
         // Each attempt is up to three requests of the SDK's; reads that are no attempts of their own come on top.
         open.call.requests.1 = 3 * (2 * attempts + 2);
@@ -80,29 +105,33 @@ impl<D: Document> Writer<D> {
         timeout(patience, call).await.ok()
     }
 
-    async fn update(&mut self, key: &'static str) {
-        let mut open = self.begin(Action::Update, key, 0);
+    async fn update(&mut self, key: &'static str, action: Action) {
+        let mut open = self.begin(action, key, 0);
         open.call.runs = 0;
         let change = |object: &mut D| {
             open.call.runs += 1;
             object.log().push(open.call.mark());
         };
-        let answer = self.wait(self.table.update(key, change).into_future()).await;
+        let call = self.table.update(key, change);
+        let call = match action {
+            Action::UpdateIf(limit) => call.condition(no_longer_than(limit)),
+            _ => call,
+        };
+        let answer = self.wait(call.into_future()).await;
         self.hand_over(open, answer);
     }
 
     async fn try_update(&mut self, key: &'static str) {
-        let action = Action::TryUpdate(self.caller.dice.usize(0..10));
+        let action = Action::TryUpdate(self.caller.dice.usize(0..20));
         let mut open = self.begin(action, key, 0);
         open.call.runs = 0;
         let change = |object: &mut D| {
             open.call.runs += 1;
             open.call.seen = Some(object.seen());
-            if action.refuses(object.log().len()) {
-                return Err(Refusal(None));
-            }
+            let refuses = action.refuses(object.log().len());
+            // What it leaves behind must not be kept.
             object.log().push(open.call.mark());
-            Ok(())
+            if refuses { Err(Refusal(None)) } else { Ok(()) }
         };
         let answer = self.wait(self.table.try_update(key, change).into_future()).await;
         let answer = match answer {
@@ -123,8 +152,7 @@ impl<D: Document> Writer<D> {
             object.log().push(open.call.mark());
         };
         let call = self.table.update_or_create(key, || D::new(key), change);
-        let world = Arc::clone(&self.caller.world);
-        let answer = world.create(self.wait(call.into_future())).await;
+        let answer = self.wait(call.into_future()).await;
         self.hand_over(open, answer);
     }
 
@@ -133,8 +161,7 @@ impl<D: Document> Writer<D> {
         let mut object = D::new(key);
         object.log().push(open.call.mark());
         let before = object.clone();
-        let world = Arc::clone(&self.caller.world);
-        let answer = world.create(self.wait(self.table.create(&mut object).into_future())).await;
+        let answer = self.wait(self.table.create(&mut object).into_future()).await;
         self.hand_over_changed(open, answer, &before, object);
     }
 
@@ -147,10 +174,7 @@ impl<D: Document> Writer<D> {
         let call = match action {
             Action::Touch => self.table.touch(&mut object),
             Action::Replace => self.table.replace(&mut object),
-            Action::SaveIf(limit) => {
-                let short = Condition::new("size(#log) <= :limit").name("#log", "log");
-                self.table.save(&mut object).condition(short.value(":limit", limit))
-            }
+            Action::SaveIf(limit) => self.table.save(&mut object).condition(no_longer_than(limit)),
             _ => self.table.save(&mut object),
         };
         let answer = self.wait(call.into_future()).await;
@@ -219,6 +243,10 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self(Some(error))
     }
+}
+
+fn no_longer_than(limit: usize) -> Condition {
+    Condition::new("size(#log) <= :limit").name("#log", "log").value(":limit", limit)
 }
 
 fn refused(error: &Error) -> Answer {

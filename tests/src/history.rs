@@ -3,13 +3,16 @@
 //!
 //! Items under test have a number `version` and a list `log`. Each write appends a mark of its own to the list, made of its
 //! call and of how often the call has tried: `"hunter2 17.2"` is what call 17 appends in its second run. So the history
-//! itself tells whose writes were applied, how often, and on top of what.
+//! itself tells whose changes were applied, how often, and on top of what; also where one write carries those of several calls.
 
+mod application;
 mod rules;
 
 use std::time::Duration;
 
 use serde_json::Value;
+
+pub use application::Application;
 
 /// Stands in every value that an item holds, so that no output shows one unnoticed.
 pub const SECRET: &str = "hunter2";
@@ -20,8 +23,10 @@ pub type Stored = Option<Value>;
 /// One request that the store carried out and that changed an item.
 #[derive(Clone, Debug)]
 pub struct Effect {
-    /// The call that it belongs to.
-    pub call: u32,
+    /// The program that sent it.
+    pub program: u32,
+    /// The call that sent it, not always its own change.
+    pub sender: u32,
     /// Such as `"UpdateItem"`.
     pub operation: String,
     /// The key of the item.
@@ -30,6 +35,26 @@ pub struct Effect {
     pub before: Stored,
     /// The item that it left.
     pub after: Stored,
+    /// The marks that it appended to the list, in their order: behind what is the same before and after.
+    pub appended: Vec<String>,
+}
+
+impl Effect {
+    /// What the store made of `before`.
+    #[must_use]
+    pub fn new(
+        program: u32,
+        sender: u32,
+        operation: String,
+        key: String,
+        before: Stored,
+        after: Stored,
+    ) -> Self {
+        let (old, mut appended) = (log(&before), log(&after));
+        let kept = old.iter().zip(&appended).take_while(|(old, new)| old == new).count();
+        appended.drain(..kept);
+        Self { program, sender, operation, key, before, after, appended }
+    }
 }
 
 /// What a call was to do.
@@ -39,6 +64,8 @@ pub enum Action {
     Get,
     /// `update`.
     Update,
+    /// `update`, if the stored list is no longer than this.
+    UpdateIf(usize),
     /// `try_update`, with a closure that refuses where the list is longer than this.
     TryUpdate(usize),
     /// `update_or_create`.
@@ -91,8 +118,12 @@ pub enum Answer {
 pub struct Call {
     /// Its number.
     pub id: u32,
-    /// The number of the program that made it; from 1.
-    pub client: u32,
+    /// The number of the one who made it, and makes one call at a time; from 1.
+    pub caller: u32,
+    /// The number of its program, whose callers share one table.
+    pub program: u32,
+    /// Whether they share their writes too.
+    pub coalesces: bool,
     /// What it was to do.
     pub action: Action,
     /// To which item.
@@ -131,7 +162,18 @@ impl Action {
     /// Whether the caller has a limit, and a list of this length is beyond it.
     #[must_use]
     pub fn refuses(self, length: usize) -> bool {
-        matches!(self, Self::SaveIf(limit) | Self::TryUpdate(limit) if length > limit)
+        matches!(self, Self::SaveIf(limit) | Self::UpdateIf(limit) | Self::TryUpdate(limit) if length > limit)
+    }
+
+    /// Whether it reads and changes the item in its turn, whatever version that has.
+    #[must_use]
+    pub fn takes_turns(self) -> bool {
+        matches!(self, Self::Update | Self::UpdateIf(_) | Self::TryUpdate(_) | Self::UpdateOrCreate)
+    }
+
+    /// Whether it leaves a mark in the list.
+    fn appends(self) -> bool {
+        !matches!(self, Self::Get | Self::Touch | Self::Delete)
     }
 }
 
@@ -174,6 +216,8 @@ pub struct Tally {
     pub doubled: u32,
     /// Those that were answered Ok, and were never applied.
     pub lost: u32,
+    /// How many of the store's effects carry one change, two, and so on; the last counts those with more too.
+    pub shared: [u32; 4],
 }
 
 impl std::ops::AddAssign for Tally {
@@ -185,6 +229,7 @@ impl std::ops::AddAssign for Tally {
         self.dropped_applied += more.dropped_applied;
         self.doubled += more.doubled;
         self.lost += more.lost;
+        self.shared.iter_mut().zip(more.shared).for_each(|(shared, more)| *shared += more);
     }
 }
 
@@ -211,20 +256,19 @@ impl History {
             if matches!(call.action, Action::Get | Action::Foreign) {
                 continue;
             }
-            let effects = self.effects_of(call).count();
+            let applied: Vec<_> = self.applications(call).collect();
             tally.writes += 1;
             tally.ok += u32::from(call.answer == Answer::Ok);
             tally.unknown += u32::from(matches!(call.answer, Answer::Unknown(_)));
             tally.dropped += u32::from(call.answer == Answer::Dropped);
-            tally.dropped_applied += u32::from(call.answer == Answer::Dropped && effects > 0);
-            tally.doubled += u32::from(effects > 1);
-            tally.lost += u32::from(call.answer == Answer::Ok && effects == 0);
+            tally.dropped_applied += u32::from(call.answer == Answer::Dropped && !applied.is_empty());
+            tally.doubled += u32::from(applied.len() > 1);
+            tally.lost += u32::from(call.answer == Answer::Ok && applied.is_empty());
+            for applied in applied.iter().filter(|applied| applied.is_last()) {
+                let carried = applied.effect.appended.len().clamp(1, tally.shared.len());
+                tally.shared[carried - 1] += 1;
+            }
         }
         tally
-    }
-
-    fn effects_of(&self, call: &Call) -> impl Iterator<Item = (usize, &Effect)> {
-        let call = call.id;
-        self.effects.iter().enumerate().filter(move |(_, effect)| effect.call == call)
     }
 }

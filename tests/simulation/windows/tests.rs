@@ -24,7 +24,9 @@ const FIRST: Told = Some((1, &[]));
 fn call(id: u32, action: Action, expected: u64) -> Call {
     Call {
         id,
-        client: id,
+        caller: id,
+        program: id,
+        coalesces: false,
         action,
         key: "key".into(),
         step: 1,
@@ -62,7 +64,7 @@ fn history(steps: &[Step]) -> History {
             Store(call, told) => {
                 let before = std::mem::replace(&mut item, told.map(stored));
                 let (operation, key) = ("UpdateItem".into(), "key".into());
-                history.effects.push(Effect { call, operation, key, before, after: item.clone() });
+                history.effects.push(Effect::new(call, call, operation, key, before, item.clone()));
                 Event::Applied(history.effects.len() - 1)
             }
             End(id, answer, told) => {

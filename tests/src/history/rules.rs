@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Action, Answer, Call, Effect, History, Stored, log, version};
+use super::{Action, Answer, Call, Effect, History, Stored, application::call_of, log, version};
+
+/// Calls by their numbers.
+type Calls<'h> = BTreeMap<u32, &'h Call>;
 
 /// The write stamps of an item, by slot.
 fn stamps(item: &Stored) -> BTreeMap<&str, &str> {
@@ -43,18 +46,20 @@ impl History {
     pub fn breaches(&self) -> Vec<String> {
         let mut breaches = Breaches::default();
         self.check_versions(&mut breaches);
-        let calls: BTreeMap<u32, &Call> = self.calls.iter().map(|call| (call.id, call)).collect();
+        let calls: Calls<'_> = self.calls.iter().map(|call| (call.id, call)).collect();
         let mut stamps_so_far = BTreeSet::new();
         for effect in &self.effects {
-            let Some(call) = calls.get(&effect.call) else { continue };
-            if call.action == Action::Foreign {
+            let Some(sender) = calls.get(&effect.sender) else { continue };
+            if sender.action == Action::Foreign {
                 continue;
             }
-            check_change(call, effect, &mut breaches);
-            if effect.after.is_some() && call.stamps > 0 {
-                check_stamp(call, effect, &mut stamps_so_far, &mut breaches);
+            check_change(sender, effect, &mut breaches);
+            check_sharing(sender, effect, &calls, &mut breaches);
+            if effect.after.is_some() && sender.stamps > 0 {
+                check_stamp(sender, effect, &mut stamps_so_far, &mut breaches);
             }
         }
+        self.check_turns(&calls, &mut breaches);
         for call in &self.calls {
             self.check_answer(call, &mut breaches);
             self.check_moment(call, &mut breaches);
@@ -84,9 +89,23 @@ impl History {
         }
     }
 
+    /// Calls for one item that share a table are applied in the order in which they came, but for those that had to run
+    /// again.
+    fn check_turns(&self, calls: &Calls<'_>, breaches: &mut Breaches) {
+        let mut last: BTreeMap<(u32, &str), u32> = BTreeMap::new();
+        for effect in &self.effects {
+            let carried = effect.appended.iter().filter_map(|mark| calls.get(&call_of(mark)?));
+            let in_turn = |call: &&&Call| call.action.takes_turns() && call.runs == 1;
+            for call in carried.filter(in_turn).filter(|call| call.program == effect.program) {
+                let before = last.insert((call.program, &call.key), call.id);
+                breaches.unless(before < Some(call.id), "turns are taken in order", &(call, effect));
+            }
+        }
+    }
+
     /// I2, I3, I6 and I7: how often a call was applied, by what it answered.
     fn check_answer(&self, call: &Call, breaches: &mut Breaches) {
-        let effects: Vec<_> = self.effects_of(call).collect();
+        let applied: Vec<_> = self.applications(call).collect();
         let (least, most) = match call.answer {
             Answer::Open => return,
             _ if call.action == Action::Get => (0, 0),
@@ -108,19 +127,16 @@ impl History {
             Answer::Dropped => "I9: a dropped call is none or one effect",
             _ => "I3: a refusal is never applied",
         };
-        breaches.unless((least..=most).contains(&effects.len()), rule, &(call, &effects));
-        let last_run = call.mark();
-        for (index, effect) in effects {
-            if !matches!(call.action, Action::Touch | Action::Delete) {
-                let own = log(&effect.after).last() == Some(&last_run);
-                breaches.unless(own, "I7: only the last run of a change is applied", &(call, effect));
-            }
+        breaches.unless((least..=most).contains(&applied.len()), rule, &(call, &applied));
+        for applied in applied {
+            let about = (call, applied.effect);
+            let is_last_run = applied.mark().is_none_or(|mark| mark == call.mark());
+            breaches.unless(is_last_run, "I7: only the last run of a change is applied", &about);
             if call.answer == Answer::Ok {
-                let in_time = (call.began..call.ended).contains(&index);
-                breaches.unless(in_time, "I13: Ok is applied before it is answered", &(call, effect));
-                let seen = call.seen.as_ref().map(|(version, _)| *version);
-                let raised = effect.after.is_none() || seen == Some(version(&effect.after));
-                breaches.unless(raised, "I8: Ok returns the version that was stored", &(call, effect));
+                let in_time = (call.began..call.ended).contains(&applied.index);
+                breaches.unless(in_time, "I13: Ok is applied before it is answered", &about);
+                let is_left = call.action == Action::Delete || call.seen == Some(applied.left());
+                breaches.unless(is_left, "I8: Ok returns the item as the change left it", &about);
             }
         }
     }
@@ -134,18 +150,23 @@ impl History {
         let shows = |state: &Stored, seen: &(u64, Vec<String>)| {
             state.is_some() && (version(state), log(state)) == *seen
         };
+        let is_expected = |state: &Stored| call.action.takes_turns() || version(state) == call.expected;
         let right = match (call.answer, &call.seen) {
             (Answer::NotFound | Answer::AlreadyGone, _) => at_some_moment(&Option::is_none),
             (Answer::AlreadyExists, None) => at_some_moment(&Option::is_some),
-            (Answer::ConditionFailed, _) => {
-                at_some_moment(&|state| version(state) == call.expected && refuses(state))
-            }
+            (Answer::ConditionFailed, seen) => at_some_moment(&|state| {
+                is_expected(state) && refuses(state) && seen.as_ref().is_none_or(|seen| shows(state, seen))
+            }),
             (Answer::Refused, Some(seen)) => at_some_moment(&|state| shows(state, seen) && refuses(state)),
             // Without an item, a conflict says only that the check failed.
             (Answer::Conflict, None) => at_some_moment(&|state| {
                 call.expected == 0 || version(state) != call.expected || refuses(state)
             }),
-            (Answer::Ok | Answer::Conflict | Answer::AlreadyExists, Some(seen)) => {
+            // What a write returns need not be stored, if others' changes go with it.
+            (Answer::Ok, Some(seen)) if call.action == Action::Get => {
+                at_some_moment(&|state| shows(state, seen))
+            }
+            (Answer::Conflict | Answer::AlreadyExists, Some(seen)) => {
                 at_some_moment(&|state| shows(state, seen))
             }
             _ => true,
@@ -155,37 +176,59 @@ impl History {
 }
 
 /// I1, I4 and I10: what a write changes, and that it leaves everything else as it was.
-fn check_change(call: &Call, effect: &Effect, breaches: &mut Breaches) {
-    let about = (call, effect);
+fn check_change(sender: &Call, effect: &Effect, breaches: &mut Breaches) {
+    let about = (sender, effect);
     let (old, new) = (version(&effect.before), version(&effect.after));
-    if call.action == Action::Delete {
-        let deleted = effect.after.is_none() && old == call.expected;
+    if sender.action == Action::Delete {
+        let deleted = effect.after.is_none() && old == sender.expected;
         return breaches.unless(deleted, "I1: a delete removes the version that its caller saw", &about);
     }
     // A first version comes from the clock.
-    let stepped = old == 0 || new == old + call.step;
-    breaches.unless(stepped, "I4: a write raises the version by its step", &about);
-    let mut list = log(&effect.before);
-    if call.action != Action::Touch {
-        list.push(call.mark());
-    }
-    breaches.unless(log(&effect.after) == list, "I1: a write builds on what it found", &about);
+    let stepped = old == 0 || new == old + sender.step;
+    breaches.unless(stepped, "I4: a write raises the version by its step, once", &about);
+    let (found, left) = (log(&effect.before), log(&effect.after));
+    let builds = left.len() == found.len() + effect.appended.len();
+    breaches.unless(builds, "I1: a write builds on what it found", &about);
     let kept = unknown_attributes(&effect.before) == unknown_attributes(&effect.after);
     let keeps = effect.operation == "UpdateItem";
     breaches.unless(kept || !keeps, "I10: attributes that a struct does not know survive", &about);
 }
 
-/// I5: a write leaves one stamp, in its slot, and no other write has the same.
-fn check_stamp(call: &Call, effect: &Effect, all: &mut BTreeSet<String>, breaches: &mut Breaches) {
+/// I2: a write carries the change of the call that sends it, or those of calls that share it.
+fn check_sharing(sender: &Call, effect: &Effect, calls: &Calls<'_>, breaches: &mut Breaches) {
+    let marks = effect.appended.iter();
+    let carried: Vec<_> = marks.filter_map(|mark| calls.get(&call_of(mark)?).copied()).collect();
+    let shares = |call: &&Call| {
+        let is_shared = call.action.takes_turns() && !matches!(call.action, Action::UpdateIf(_));
+        call.coalesces && is_shared && (call.program, &call.key) == (sender.program, &effect.key)
+    };
+    let right = match (&carried[..], sender.action) {
+        (changes, Action::Touch | Action::Delete) => changes.is_empty(),
+        ([only], _) if only.id == sender.id => true,
+        (changes, _) => !changes.is_empty() && changes.iter().all(shares),
+    };
+    breaches.unless(
+        right && carried.len() == effect.appended.len(),
+        "I2: a write carries the changes of those who share it",
+        &(sender, effect),
+    );
+}
+
+/// I5: a write leaves one stamp, whosever changes it carries, in its slot, and no other write has the same.
+fn check_stamp(sender: &Call, effect: &Effect, all: &mut BTreeSet<String>, breaches: &mut Breaches) {
     let before = stamps(&effect.before);
     let after = stamps(&effect.after);
-    let slot = format!("_stamp{}", version(&effect.after) / call.step % call.stamps);
+    let slot = format!("_stamp{}", version(&effect.after) / sender.step % sender.stamps);
     let own = after.get(&*slot).map(|stamp| (*stamp).to_owned()).unwrap_or_default();
-    breaches.unless(!own.is_empty() && all.insert(own), "I5: each stamp is applied once", &(call, effect));
+    breaches.unless(!own.is_empty() && all.insert(own), "I5: each stamp is applied once", &(sender, effect));
     if effect.operation == "UpdateItem" {
         let others = |stamps: BTreeMap<&str, &str>| -> Vec<String> {
             stamps.iter().filter(|(name, _)| **name != slot).map(|stamp| format!("{stamp:?}")).collect()
         };
-        breaches.unless(others(before) == others(after), "I5: a write leaves other stamps", &(call, effect));
+        breaches.unless(
+            others(before) == others(after),
+            "I5: a write leaves other stamps",
+            &(sender, effect),
+        );
     }
 }
