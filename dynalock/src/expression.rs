@@ -82,6 +82,14 @@ impl Changes {
         item.extend(self.set.iter().map(|(name, value)| (name.to_string(), value.clone())));
     }
 
+    /// The item under `key` that the changes make where there is none.
+    pub(crate) fn into_item(self, mut key: Item) -> Item {
+        // Also for the version and the stamp.
+        key.reserve(self.set.len() + 2);
+        key.extend(self.set.into_iter().map(|(name, value)| (name.into_owned(), value)));
+        key
+    }
+
     /// Adds changes that were made after these.
     pub(crate) fn then(&mut self, later: Self) {
         let is_later = |name: &str| {

@@ -36,14 +36,14 @@ pub struct Retry {
     max_delay: Duration,
 }
 
-/// 128 attempts within 30 seconds, 7 seconds for each answer; delays of up to 10 ms, doubling to at most 250 ms.
+/// 512 attempts within 30 seconds, which mostly end first; 7 seconds for each answer; delays of up to 10 ms, doubling to at most 250 ms.
 ///
 /// `docs/benchmarks.md` in the repository compares them with others. Longer delays cost fewer writes where many applications
 /// want one item, and shorter ones are fairer.
 impl Default for Retry {
     fn default() -> Self {
         Self {
-            attempts: 128,
+            attempts: 512,
             deadline: Duration::from_secs(30),
             attempt_timeout: Duration::from_secs(7),
             first_delay: Duration::from_millis(10),
@@ -305,10 +305,11 @@ mod tests {
 
     /// The default takes no more than it says, and uses its attempts up only if nobody waits for answers.
     #[tokio::test(start_paused = true)]
-    async fn the_default_is_bounded_by_128_attempts_and_30_seconds() {
+    async fn the_default_lasts_for_its_30_seconds() {
         let begun = Instant::now();
         let made = attempts(Retry::default().start()).await;
-        assert_eq!(made, 128);
+        assert!((150..=400).contains(&made), "{made} attempts");
+        assert!(begun.elapsed() > Duration::from_secs(29));
         assert!(begun.elapsed() <= Duration::from_secs(30));
     }
 

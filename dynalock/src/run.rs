@@ -82,10 +82,8 @@ enum Origin {
 enum Change {
     Store {
         version: u64,
-        /// As this transaction sees it, at the version that it found.
-        item: Item,
         changes: Changes,
-        /// Attributes that the struct doesn't know are dropped.
+        /// The changes are the whole item: attributes that the struct doesn't know are dropped.
         is_whole: bool,
     },
     Remove,
@@ -126,14 +124,14 @@ impl Run {
         stored: Option<Item>,
     ) -> Result<Option<Item>> {
         if let Some(&place) = self.places.get(&id) {
-            return Ok(self.entries[place].item().cloned());
+            return Ok(self.entries[place].item());
         }
         let (stored, origin) = match self.known.items.remove(&id) {
             Some(known) => (known, Origin::Known),
             None => (stored, Origin::Read),
         };
         let entry = Entry::found(target, schema, key, stored, origin)?;
-        Ok(self.enter(id, entry).item().cloned())
+        Ok(self.enter(id, entry).item())
     }
 
     /// The entry of an item; `fresh` if it has none yet.
@@ -311,24 +309,40 @@ impl Entry {
         (self.target.table.clone(), KeyId::of(self.schema, &self.key))
     }
 
-    /// The item as this transaction sees it.
-    fn item(&self) -> Option<&Item> {
+    /// Whether there is an item, as this transaction sees it.
+    fn is_there(&self) -> bool {
         match &self.change {
-            None => self.stored.as_ref(),
-            Some(Change::Store { item, .. }) => Some(item),
+            None => self.stored.is_some(),
+            Some(Change::Store { .. }) => true,
+            Some(Change::Remove) => false,
+        }
+    }
+
+    /// The item as this transaction sees it, at the version that it found.
+    fn item(&self) -> Option<Item> {
+        match &self.change {
+            None => self.stored.clone(),
+            Some(Change::Store { changes, is_whole, .. }) => {
+                let mut item = self.stored.clone().filter(|_| !is_whole).unwrap_or_default();
+                item.extend(self.key.clone());
+                changes.apply(&mut item);
+                let number = AttributeValue::N(self.expect.number().to_string());
+                item.insert(self.schema.version.to_owned(), number);
+                Some(item)
+            }
             Some(Change::Remove) => None,
         }
     }
 
     fn write(&mut self, kind: Kind, object: Snapshot) -> Result<()> {
-        match (kind, self.item()) {
-            (Kind::Create, Some(item)) => {
-                let (schema, found) = (self.schema, Some(item.clone()));
-                let conflict = Conflict::new(&self.target.table, schema, Expect::Absent, object.key, found);
+        match (kind, self.is_there()) {
+            (Kind::Create, true) => {
+                let (table, schema) = (&self.target.table, self.schema);
+                let conflict = Conflict::new(table, schema, Expect::Absent, object.key, self.item());
                 return Err(Error::AlreadyExists(Box::new(conflict)));
             }
-            (Kind::Create, None) | (_, Some(_)) => {}
-            (_, None) => return Err(Error::NotFound),
+            (Kind::Create, false) | (_, true) => {}
+            (_, false) => return Err(Error::NotFound),
         }
         if kind == Kind::Delete {
             // What was assumed and not read is still to be checked.
@@ -336,20 +350,15 @@ impl Entry {
             self.change = (!is_known_absent).then_some(Change::Remove);
             return Ok(());
         }
-        let number = self.expect.number();
-        let object = object.at_version(number);
+        let object = object.at_version(self.expect.number());
         let version = object.next_version(|| self.target.now())?;
-        let mut item = self.item().filter(|_| kind == Kind::Save).cloned().unwrap_or_default();
-        item.extend(object.key.clone());
-        let changes = Changes::all(object);
-        changes.apply(&mut item);
-        item.insert(self.schema.version.to_owned(), AttributeValue::N(number.to_string()));
+        let (changes, is_whole) = (Changes::all(object), kind != Kind::Save);
         self.change = Some(match self.change.take() {
             Some(Change::Store { changes: mut all, is_whole, .. }) if kind == Kind::Save => {
                 all.then(changes);
-                Change::Store { version, item, changes: all, is_whole }
+                Change::Store { version, changes: all, is_whole }
             }
-            _ => Change::Store { version, item, changes, is_whole: kind != Kind::Save },
+            _ => Change::Store { version, changes, is_whole },
         });
         Ok(())
     }
@@ -361,8 +370,8 @@ impl Entry {
             Some(Change::Store { version, changes, is_whole: false, .. }) if expect != Expect::Absent => {
                 ConditionalWrite::change(schema, key, changes, expect, version, None)
             }
-            Some(Change::Store { version, item, .. }) => {
-                ConditionalWrite::put(schema, item, expect, version, None)
+            Some(Change::Store { version, changes, .. }) => {
+                ConditionalWrite::put(schema, changes.into_item(key), expect, version, None)
             }
             Some(Change::Remove) if expect != Expect::Absent => {
                 ConditionalWrite::delete(schema, key, expect, None)

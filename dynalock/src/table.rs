@@ -72,8 +72,8 @@ impl<T> Table<T> {
 
     /// The same table, where [`update`](Self::update)s of one item that wait for each other share one write.
     ///
-    /// While a write of the item is under way, the closures of those who wait run one after the other, in the order of their
-    /// calls, on one copy of the item, and go out as one write that raises the version once. Each caller gets its own answer,
+    /// When a write of the item is through, the closures of those who came meanwhile run one after the other, in the order of
+    /// their calls, on one copy of the item, and go out as one write that raises the version once. Each caller gets its own answer,
     /// and the item as its own closure left it; a closure that refuses leaves no trace. So one item takes many thousands of
     /// updates a second, where DynamoDB takes some [1,000 writes][limits], and each of them as exactly once as alone.
     ///

@@ -23,8 +23,8 @@ impl<T: Versioned> Table<T> {
     ///
     /// Only attributes that changed are written, so attributes that the struct doesn't know stay. If nothing changed,
     /// nothing is sent, and a [`condition`](Update::condition) is not looked at. What `change` does to the version is
-    /// ignored; if it changes the key, the call fails. `change` must not have effects of its own: it runs again after each
-    /// conflict, though never after a write whose outcome is unknown.
+    /// ignored; if it changes the key, the call fails. `change` must not have effects of its own: it may run any number of
+    /// times, as after each conflict, though never after a write whose outcome is unknown.
     ///
     /// Conflicts, lost replies, timeouts, throttling and failed connections are retried.
     ///

@@ -111,7 +111,7 @@ pub(crate) async fn throttling_until_the_budget_ends_is_the_sdks_error_and_nothi
         ended.assert_refused(call, &world, throttled).await;
         // As many as the SDK makes for each attempt of ours.
         let sent = world.sent.count(call.operation());
-        assert!((3..=128 * 3).contains(&sent), "{call:?}: {sent} requests");
+        assert!((3..=512 * 3).contains(&sent), "{call:?}: {sent} requests");
     })
     .await;
 }

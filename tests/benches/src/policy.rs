@@ -69,7 +69,7 @@ impl Policy {
         order: Order::SleepThenRead,
         first_ms: 10.0,
         max_ms: 250.0,
-        attempts: 128,
+        attempts: 512,
     };
 
     /// dynalock's policy, and those that differ from it in one point.
@@ -127,7 +127,8 @@ impl Policy {
             all.push(format!("{} jitter", self.jitter));
         }
         if self.immediate != ours.immediate {
-            all.push(format!("{} tries at once", self.immediate));
+            let tries = if self.immediate == 1 { "try" } else { "tries" };
+            all.push(format!("{} {tries} at once", self.immediate));
         }
         if self.order != ours.order {
             all.push("read, then sleep".to_owned());

@@ -11,17 +11,17 @@ const INTRODUCTION: &str = "
 ## After a conflict
 
 What dynalock does after a conflict was chosen from these tables. They come from a simulation of nothing but the requests, each 3 to
-5 ms long, so that they are the same on each machine; `cargo bench -p dynalock-benches --bench backoff` repeats it, and
+5 ms long and to a store that never throttles, so that they are the same on each machine; `cargo bench -p dynalock-benches --bench backoff` repeats it, and
 [backoff.csv](benchmarks/backoff.csv) has all scenes with each jitter, number of tries at once, and order.
 
 By default, dynalock tries twice at once, with the item that came with the refusal. Then it sleeps at random up to 10 ms, doubling to
-250 ms (*full jitter*), reads the item, and tries again, up to 128 times within 30 s. While other callers of the same table wait for
+250 ms (*full jitter*), reads the item, and tries again, for 30 s or 512 times. While other callers of the same table wait for
 the item, the tries at once begin anew after each sleep: whoever leads others stands for all of them.
 
 - *Read, then sleep* wakes with an old item, fails again, and under a steady load is served either at once or never.
-- *Equal* and *decorrelated* jitter sleep longer where many come at once, and are slower by a fifth.
-- No tries at once cost the fewest writes and are fine where nobody is in a hurry; each of them costs a write and saves a delay.
-- A higher limit saves writes, but makes some wait long: with 1 s, the slowest of a burst takes twice as long. A lower one costs writes.
+- *Equal* and *decorrelated* jitter sleep longer where many come at once, and the last of a burst is through later.
+- Without tries at once, an update takes the fewest writes of all that read after they slept, and processes that take turns are unfair.
+- A higher limit saves writes, but makes some wait long: with 1 s, the last of a burst is through after nearly twice the time. A lower one costs writes.
 ";
 
 const SCENES: [(&str, Scene); 4] = [
