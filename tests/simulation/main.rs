@@ -109,6 +109,9 @@ fn whatever_goes_wrong_every_answer_is_true() {
         let harmless = (*doubled, *lost) == (0, 0);
         assert!(harmless || *writers == Writers::Naive, "{writers}: {doubled} doubled, {lost} lost");
     }
+    if let Some((tally, ..)) = totals.get(&Writers::Coalescing).filter(|_| seeds >= 100) {
+        assert!(tally.shared[1..].iter().all(|shared| *shared > 0), "hardly any writes were shared");
+    }
     // Else the faults were too few to prove anything.
     if let Some((tally, checked, _)) = totals.get(&Writers::Naive).filter(|_| seeds >= 100) {
         assert!(tally.doubled > 0, "the naive loop doubled nothing");

@@ -7,6 +7,8 @@
 
 mod application;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use Step::{Begin, End, Store};
 /// A version, and the numbers of the calls whose marks are in the list.
 type Told = Option<(u64, &'static [u32])>;
 
-/// One call's begin, effect or end. Every call is its own program's, and runs once.
+/// One call's begin, effect or end. Every call has a caller of its own, all are of one program, and each runs once.
 #[derive(Clone, Copy)]
 enum Step {
     Begin(u32, Action, u64),
@@ -19,14 +19,16 @@ enum Step {
     End(u32, Answer, Told),
 }
 
+const PROGRAM: u32 = 1;
+
 const FIRST: Told = Some((1, &[]));
 
 fn call(id: u32, action: Action, expected: u64) -> Call {
     Call {
         id,
         caller: id,
-        program: id,
-        coalesces: false,
+        program: PROGRAM,
+        coalesces: true,
         action,
         key: "key".into(),
         step: 1,
@@ -64,7 +66,8 @@ fn history(steps: &[Step]) -> History {
             Store(call, told) => {
                 let before = std::mem::replace(&mut item, told.map(stored));
                 let (operation, key) = ("UpdateItem".into(), "key".into());
-                history.effects.push(Effect::new(call, call, operation, key, before, item.clone()));
+                let program = if call == 0 { 0 } else { PROGRAM };
+                history.effects.push(Effect::new(program, call, operation, key, before, item.clone()));
                 Event::Applied(history.effects.len() - 1)
             }
             End(id, answer, told) => {
@@ -131,6 +134,58 @@ fn an_update_is_applied_once() {
     ];
     assert!(is_explained(&late[..3]));
     assert!(!is_explained(&late), "a late copy of a dropped call");
+}
+
+/// What comes of two updates that one write carries, and of a third call meanwhile.
+fn shared(first: (Answer, Told), second: (Answer, Told), third: Action, answer: (Answer, Told)) -> bool {
+    is_explained(&[
+        Begin(3, third, 0),
+        Begin(1, Action::Update, 0),
+        Begin(2, Action::Update, 0),
+        Store(2, Some((2, &[1, 2]))),
+        End(1, first.0, first.1),
+        End(2, second.0, second.1),
+        End(3, answer.0, answer.1),
+    ])
+}
+
+#[test]
+fn one_write_raises_the_version_once_with_the_last_change_that_it_carries() {
+    let returned = |first, second| {
+        shared((Answer::Ok, first), (Answer::Ok, second), Action::Get, (Answer::Ok, Some((2, &[1, 2]))))
+    };
+    let (one, both) = (Some((1, &[1][..])), Some((2, &[1, 2][..])));
+    assert!(returned(one, both));
+    assert!(!returned(Some((2, &[1])), both), "the first as if it were stored so");
+    assert!(!returned(both, both), "the first with the other's change");
+    assert!(!returned(one, Some((3, &[1, 2]))), "raised twice");
+    assert!(!returned(one, Some((2, &[2]))), "the second without the first's change");
+    assert!(!returned(Some((1, &[2, 1])), Some((2, &[2]))), "in the wrong order");
+    let open = (Answer::Unknown(None), None);
+    let read = (Answer::Ok, both);
+    assert!(shared(open, (Answer::Ok, both), Action::Get, read), "the first may be unknown");
+    assert!(shared((Answer::Ok, one), open, Action::Get, read), "the second may be unknown");
+    assert!(shared(open, open, Action::Get, read), "both may be");
+}
+
+#[test]
+fn nobody_else_sees_a_write_half_made() {
+    let (one, both) = (Some((1, &[1][..])), Some((2, &[1, 2][..])));
+    let told = |action, answer| shared((Answer::Ok, one), (Answer::Ok, both), action, answer);
+    for stored in [FIRST, both] {
+        assert!(told(Action::Get, (Answer::Ok, stored)));
+        assert!(told(Action::Update, (Answer::Conflict, stored)));
+    }
+    assert!(told(Action::TryUpdate(1), (Answer::Refused, both)));
+    for (action, answer) in [
+        (Action::Get, Answer::Ok),
+        (Action::TryUpdate(0), Answer::Refused),
+        (Action::Update, Answer::Conflict),
+        (Action::UpdateIf(0), Answer::ConditionFailed),
+        (Action::Save, Answer::Conflict),
+    ] {
+        assert!(!told(action, (answer, one)), "{action:?} {answer:?}");
+    }
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl History {
             let in_turn = |call: &&&Call| call.action.takes_turns() && call.runs == 1;
             for call in carried.filter(in_turn).filter(|call| call.program == effect.program) {
                 let before = last.insert((call.program, &call.key), call.id);
-                breaches.unless(before < Some(call.id), "turns are taken in order", &(call, effect));
+                breaches.unless(before <= Some(call.id), "turns are taken in order", &(call, effect));
             }
         }
     }

@@ -1,0 +1,118 @@
+//! A history in which one write carries the changes of two calls, and what is wrong with others.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Action, Answer, Call, Effect, History};
+
+const KEY: &str = "key";
+
+/// An update whose caller was told the version and the list with the marks of these calls.
+fn update(id: u32, version: u64, marks: &[&str]) -> Call {
+    Call {
+        id,
+        caller: id,
+        program: 1,
+        coalesces: true,
+        action: Action::Update,
+        key: KEY.into(),
+        step: 1,
+        stamps: 0,
+        expected: 0,
+        began: 1,
+        ended: 2,
+        answer: Answer::Ok,
+        runs: 1,
+        seen: Some((version, marks.iter().map(|mark| (*mark).to_owned()).collect())),
+        requests: (0, 0),
+        time: (Duration::ZERO, Duration::ZERO),
+    }
+}
+
+/// The store's effects: another program's, and then one of call 2 that leaves this.
+fn effects(version: u64, marks: &[&str]) -> Vec<Effect> {
+    let item = |version: u64, marks: &[&str]| {
+        let marks: Vec<_> = marks.iter().map(|mark| json!({ "S": mark })).collect();
+        Some(json!({ "version": { "N": version.to_string() }, "log": { "L": marks } }))
+    };
+    let effect = |program, sender, before, after| {
+        Effect::new(program, sender, "UpdateItem".into(), KEY.into(), before, after)
+    };
+    let first = item(7, &[OTHER]);
+    vec![effect(0, 0, None, first.clone()), effect(1, 2, first, item(version, marks))]
+}
+
+const OTHER: &str = "hunter2 9.1";
+const ONE: &str = "hunter2 1.1";
+const TWO: &str = "hunter2 2.1";
+
+fn history() -> History {
+    let calls = vec![update(1, 7, &[OTHER, ONE]), update(2, 8, &[OTHER, ONE, TWO])];
+    History { events: vec![], effects: effects(8, &[OTHER, ONE, TWO]), calls }
+}
+
+/// The rules that are broken once the history is changed so.
+fn broken(change: impl FnOnce(&mut History)) -> String {
+    let mut history = history();
+    change(&mut history);
+    let breaches = history.breaches();
+    let rules = breaches.iter().map(|breach| breach.split(':').next().unwrap_or_default());
+    rules.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn one_write_may_carry_the_changes_of_several_calls() {
+    assert_eq!(history().breaches(), [""; 0]);
+    let tally = history().tally();
+    assert_eq!((tally.ok, tally.doubled, tally.lost, tally.shared), (2, 0, 0, [0, 1, 0, 0]));
+}
+
+#[test]
+fn each_caller_is_told_what_its_own_change_left() {
+    let told = |call: usize, seen: (u64, &[&str])| {
+        broken(|history| history.calls[call] = update(history.calls[call].id, seen.0, seen.1))
+    };
+    assert_eq!(told(0, (8, &[OTHER, ONE])), "I8", "only the last change has the version that is stored");
+    assert_eq!(told(0, (7, &[OTHER, ONE, TWO])), "I8", "with what came later");
+    assert_eq!(told(0, (7, &[ONE])), "I8", "without what was there");
+    assert_eq!(told(1, (7, &[OTHER, ONE, TWO])), "I8", "at the version from before");
+    assert_eq!(told(1, (8, &[OTHER, TWO])), "I8", "without what came earlier");
+}
+
+#[test]
+fn a_change_is_in_a_write_once_and_as_it_was_run_last() {
+    let left = |version, marks: &[&str]| broken(|history| history.effects = effects(version, marks));
+    assert_eq!(left(8, &[OTHER, TWO]), "I2 I8", "the first is lost");
+    assert_eq!(left(8, &[OTHER, ONE, "hunter2 1.2", TWO]), "I2 I7 I8 I8", "the first is doubled");
+    assert_eq!(left(8, &[ONE, TWO]), "I1 I8", "another program's is lost");
+    assert_eq!(left(9, &[OTHER, ONE, TWO]), "I4 I8", "raised twice");
+    assert_eq!(broken(|history| history.calls[0].runs = 2), "I7");
+    for answer in [Answer::Conflict, Answer::Refused, Answer::Failed] {
+        let rules = broken(|history| (history.calls[0].answer, history.calls[0].seen) = (answer, None));
+        assert_eq!(rules, "I3", "{answer:?}");
+    }
+}
+
+#[test]
+fn only_those_who_share_their_writes_are_in_one() {
+    let rules = |change: fn(&mut Call)| broken(|history| change(&mut history.calls[0]));
+    assert_eq!(rules(|call| call.coalesces = false), "I2");
+    assert_eq!(rules(|call| call.action = Action::UpdateIf(9)), "I2");
+    assert_eq!(rules(|call| call.program = 2), "I2 I2", "nor does it count for another program");
+}
+
+#[test]
+fn turns_are_taken_in_the_order_of_the_calls() {
+    let turned = |history: &mut History| {
+        history.effects = effects(8, &[OTHER, TWO, ONE]);
+        history.calls = vec![update(1, 8, &[OTHER, TWO, ONE]), update(2, 7, &[OTHER, TWO])];
+    };
+    assert_eq!(broken(turned), "turns are taken in order");
+    let again = |history: &mut History| {
+        history.effects = effects(8, &[OTHER, TWO, "hunter2 1.2"]);
+        history.calls = vec![update(1, 8, &[OTHER, TWO, "hunter2 1.2"]), update(2, 7, &[OTHER, TWO])];
+        history.calls[0].runs = 2;
+    };
+    assert_eq!(broken(again), "", "the first had to run again");
+}
