@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use dynalock::Versioned;
+use dynalock_tests::history::Call;
 use serde::{Deserialize, Serialize};
 
 pub(crate) const TABLE: &str = "simulation";
@@ -22,6 +23,9 @@ pub(crate) trait Document: Versioned<Key = String> + Clone + Debug + PartialEq {
     fn version(&self) -> u64;
     fn log(&mut self) -> &mut Vec<String>;
 
+    /// Makes the call's change.
+    fn change(&mut self, by: &Call);
+
     fn seen(&self) -> (u64, Vec<String>) {
         (self.version(), self.clone().log().clone())
     }
@@ -35,6 +39,10 @@ macro_rules! document {
             #[dynalock(partition_key)]
             id: String,
             log: Vec<String>,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            even: Option<String>,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            odd: Option<String>,
             #[dynalock(version, start = "clock", step = $step)]
             version: u64,
         }
@@ -44,7 +52,7 @@ macro_rules! document {
             const STAMPS: u64 = $stamps;
 
             fn new(id: &str) -> Self {
-                Self { id: id.into(), log: vec![], version: 0 }
+                Self { id: id.into(), log: vec![], even: None, odd: None, version: 0 }
             }
 
             fn version(&self) -> u64 {
@@ -53,6 +61,15 @@ macro_rules! document {
 
             fn log(&mut self) -> &mut Vec<String> {
                 &mut self.log
+            }
+
+            fn change(&mut self, by: &Call) {
+                self.log.push(by.mark());
+                if by.id % 2 == 0 {
+                    self.even = Some(by.mark());
+                } else {
+                    (self.even, self.odd) = (None, Some(by.mark()));
+                }
             }
         }
     };

@@ -110,7 +110,7 @@ impl<D: Document> Writer<D> {
         open.call.runs = 0;
         let change = |object: &mut D| {
             open.call.runs += 1;
-            object.log().push(open.call.mark());
+            object.change(&open.call);
         };
         let call = self.table.update(key, change);
         let call = match action {
@@ -130,7 +130,7 @@ impl<D: Document> Writer<D> {
             open.call.seen = Some(object.seen());
             let refuses = action.refuses(object.log().len());
             // What it leaves behind must not be kept.
-            object.log().push(open.call.mark());
+            object.change(&open.call);
             if refuses { Err(Refusal(None)) } else { Ok(()) }
         };
         let answer = self.wait(self.table.try_update(key, change).into_future()).await;
@@ -149,7 +149,7 @@ impl<D: Document> Writer<D> {
         open.call.runs = 0;
         let change = |object: &mut D| {
             open.call.runs += 1;
-            object.log().push(open.call.mark());
+            object.change(&open.call);
         };
         let call = self.table.update_or_create(key, || D::new(key), change);
         let answer = self.wait(call.into_future()).await;
@@ -159,7 +159,7 @@ impl<D: Document> Writer<D> {
     async fn create(&mut self, key: &'static str) {
         let open = self.begin(Action::Create, key, 0);
         let mut object = D::new(key);
-        object.log().push(open.call.mark());
+        object.change(&open.call);
         let before = object.clone();
         let answer = self.wait(self.table.create(&mut object).into_future()).await;
         self.hand_over_changed(open, answer, &before, object);
@@ -168,7 +168,7 @@ impl<D: Document> Writer<D> {
     async fn write(&mut self, action: Action, mut object: D) {
         let open = self.begin(action, &id(&object), object.version());
         if action != Action::Touch {
-            object.log().push(open.call.mark());
+            object.change(&open.call);
         }
         let before = object.clone();
         let call = match action {

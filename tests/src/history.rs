@@ -4,6 +4,9 @@
 //! Items under test have a number `version` and a list `log`. Each write appends a mark of its own to the list, made of its
 //! call and of how often the call has tried: `"hunter2 17.2"` is what call 17 appends in its second run. So the history
 //! itself tells whose changes were applied, how often, and on top of what; also where one write carries those of several calls.
+//!
+//! A call under test that has an even number sets the attribute `even` to its mark too. One that has an odd number sets `odd`, and
+//! removes `even`. So changes that one write carries are of different attributes, and some undo others.
 
 mod application;
 mod rules;

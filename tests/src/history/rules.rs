@@ -23,9 +23,24 @@ fn stamps(item: &Stored) -> BTreeMap<&str, &str> {
 
 /// What no writer under test knows of.
 fn unknown_attributes(item: &Stored) -> BTreeMap<&str, &Value> {
-    let known = |name: &str| name.starts_with("_stamp") || matches!(name, "id" | "log" | "version");
+    let known =
+        |name: &str| name.starts_with("_stamp") || matches!(name, "id" | "log" | "even" | "odd" | "version");
     let attributes = item.as_ref().and_then(Value::as_object).into_iter().flatten();
     attributes.map(|(name, value)| (name.as_str(), value)).filter(|(name, _)| !known(name)).collect()
+}
+
+/// The marks beside the list: `even` and `odd`.
+fn marks(item: &Stored) -> [Option<String>; 2] {
+    ["even", "odd"].map(|name| Some(item.as_ref()?[name]["S"].as_str()?.to_owned()))
+}
+
+/// What changes make of these marks.
+fn marked(before: [Option<String>; 2], appended: &[String]) -> [Option<String>; 2] {
+    appended.iter().fold(before, |[even, odd], mark| match call_of(mark) {
+        Some(call) if call % 2 == 0 => [Some(mark.clone()), odd],
+        Some(_) => [None, Some(mark.clone())],
+        None => [even, odd],
+    })
 }
 
 /// Collects what is wrong.
@@ -189,6 +204,8 @@ fn check_change(sender: &Call, effect: &Effect, breaches: &mut Breaches) {
     let (found, left) = (log(&effect.before), log(&effect.after));
     let builds = left.len() == found.len() + effect.appended.len();
     breaches.unless(builds, "I1: a write builds on what it found", &about);
+    let expected = marked(marks(&effect.before), &effect.appended);
+    breaches.unless(marks(&effect.after) == expected, "I1: a write carries all of each change", &about);
     let kept = unknown_attributes(&effect.before) == unknown_attributes(&effect.after);
     let keeps = effect.operation == "UpdateItem";
     breaches.unless(kept || !keeps, "I10: attributes that a struct does not know survive", &about);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Action, Answer, Call, Effect, History};
+use super::{Action, Answer, Call, Effect, History, application::call_of};
 
 const KEY: &str = "key";
 
@@ -33,8 +33,16 @@ fn update(id: u32, version: u64, marks: &[&str]) -> Call {
 /// The store's effects: another program's, and then one of call 2 that leaves this.
 fn effects(version: u64, marks: &[&str]) -> Vec<Effect> {
     let item = |version: u64, marks: &[&str]| {
-        let marks: Vec<_> = marks.iter().map(|mark| json!({ "S": mark })).collect();
-        Some(json!({ "version": { "N": version.to_string() }, "log": { "L": marks } }))
+        let list: Vec<_> = marks.iter().map(|mark| json!({ "S": mark })).collect();
+        let mut item = json!({ "version": { "N": version.to_string() }, "log": { "L": list } });
+        for mark in marks {
+            let is_even = call_of(mark).is_some_and(|call| call % 2 == 0);
+            item[if is_even { "even" } else { "odd" }] = json!({ "S": mark });
+            if !is_even {
+                item["even"] = json!(null);
+            }
+        }
+        Some(item)
     };
     let effect = |program, sender, before, after| {
         Effect::new(program, sender, "UpdateItem".into(), KEY.into(), before, after)
@@ -92,6 +100,16 @@ fn a_change_is_in_a_write_once_and_as_it_was_run_last() {
         let rules = broken(|history| (history.calls[0].answer, history.calls[0].seen) = (answer, None));
         assert_eq!(rules, "I3", "{answer:?}");
     }
+}
+
+#[test]
+fn a_write_carries_all_of_each_change() {
+    let left = |change: fn(&mut Value)| {
+        broken(|history| change(history.effects[1].after.as_mut().expect("an item")))
+    };
+    assert_eq!(left(|item| item["even"] = json!(null)), "I1", "the last change sets it");
+    assert_eq!(left(|item| item["odd"] = json!(null)), "I1", "the first change sets it");
+    assert_eq!(left(|item| item["odd"] = json!({ "S": OTHER })), "I1", "it is from before");
 }
 
 #[test]
