@@ -7,7 +7,7 @@ use std::ops::Range;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::error::{Error, Result};
-use crate::item::{Attributes, Item};
+use crate::item::{self, Attributes, Item};
 use crate::snapshot::Snapshot;
 
 /// Placeholders that begin with this, after their `#` or `:`, are ours. A caller's condition may not use them.
@@ -83,11 +83,8 @@ impl Changes {
     }
 
     /// The item under `key` that the changes make where there is none.
-    pub(crate) fn into_item(self, mut key: Item) -> Item {
-        // Also for the version and the stamp.
-        key.reserve(self.set.len() + 2);
-        key.extend(self.set.into_iter().map(|(name, value)| (name.into_owned(), value)));
-        key
+    pub(crate) fn into_item(self, key: Item) -> Item {
+        item::joined(key, self.set)
     }
 
     /// Adds changes that were made after these.

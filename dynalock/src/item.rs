@@ -126,6 +126,14 @@ pub(crate) fn to_attributes<T: Serialize>(object: &T) -> Result<Attributes> {
     }
 }
 
+/// The item of a key and the other attributes, with room for a version and a stamp.
+pub(crate) fn joined(key: Item, attributes: Attributes) -> Item {
+    let mut item = key;
+    item.reserve(attributes.len() + 2);
+    item.extend(attributes.into_iter().map(|(name, value)| (name.into_owned(), value)));
+    item
+}
+
 /// Deserializes an item. Write stamps are left out, and a version that is absent or NULL reads as 0.
 pub(crate) fn from_item<T: DeserializeOwned>(item: Item, schema: &Schema) -> Result<T> {
     let version = StoredVersion::of(&item, schema)?.number();

@@ -36,7 +36,8 @@ pub struct Retry {
     max_delay: Duration,
 }
 
-/// 512 attempts within 30 seconds, which mostly end first; 7 seconds for each answer; delays of up to 10 ms, doubling to at most 250 ms.
+/// 512 attempts within 30 seconds, which mostly end first; 7 seconds for each answer; delays of up to 10 ms, doubling to at
+/// most 250 ms.
 ///
 /// `docs/benchmarks.md` in the repository compares them with others. Longer delays cost fewer writes where many applications
 /// want one item, and shorter ones are fairer.
@@ -303,7 +304,7 @@ mod tests {
         assert!(!budget.take());
     }
 
-    /// The default takes no more than it says, and uses its attempts up only if nobody waits for answers.
+    /// It is the time that ends a call that fails each time, and not its attempts, also where nobody waits for answers.
     #[tokio::test(start_paused = true)]
     async fn the_default_lasts_for_its_30_seconds() {
         let begun = Instant::now();

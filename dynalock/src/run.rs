@@ -323,7 +323,7 @@ impl Entry {
         match &self.change {
             None => self.stored.clone(),
             Some(Change::Store { changes, is_whole, .. }) => {
-                let mut item = self.stored.clone().filter(|_| !is_whole).unwrap_or_default();
+                let mut item = self.stored.as_ref().filter(|_| !is_whole).cloned().unwrap_or_default();
                 item.extend(self.key.clone());
                 changes.apply(&mut item);
                 let number = AttributeValue::N(self.expect.number().to_string());

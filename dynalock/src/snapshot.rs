@@ -71,10 +71,7 @@ impl Snapshot {
 
     /// The object as an item without a version, with room for one and for a stamp.
     pub(crate) fn into_item(self) -> Item {
-        let mut item = self.key;
-        item.reserve(self.attributes.len() + 2);
-        item.extend(self.attributes.into_iter().map(|(name, value)| (name.into_owned(), value)));
-        item
+        item::joined(self.key, self.attributes)
     }
 
     /// The version of a new item. `now` is in microseconds since 1970.

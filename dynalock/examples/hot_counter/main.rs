@@ -85,7 +85,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Lets all tasks add, and returns when the last one is through.
-async fn count(way: Way, id: &'static str, distance: Distance, lane: &Arc<Lane>) -> dynalock::Result<()> {
+async fn count(
+    way: Way,
+    id: &'static str,
+    distance: Distance,
+    lane: &Arc<Lane>,
+) -> Result<(), Box<dyn Error>> {
     let client = distance.client();
     let table = || Table::<Counter>::new(&client, TABLE).with_retry(Retry::default().attempts(u32::MAX));
     let shared = match way {
@@ -102,11 +107,11 @@ async fn count(way: Way, id: &'static str, distance: Distance, lane: &Arc<Lane>)
                 counters.update(id, |counter| counter.count += 1).await?;
                 lane.passed(began.elapsed());
             }
-            Ok(())
+            Ok::<_, dynalock::Error>(())
         });
     }
     while let Some(task) = tasks.join_next().await {
-        task.expect("a task that does not panic")?;
+        task??;
     }
     Ok(())
 }

@@ -16,9 +16,8 @@ use dynalock_benches::crowd::{Load, Tally};
 use dynalock_benches::latency::Distant;
 use dynalock_benches::process::Process;
 use dynalock_benches::summary::{Clock, Setting, Summary};
-use dynalock_benches::{Failure, account, crowd, ended, results};
+use dynalock_benches::{Failure, account, crowd, ended, real_time, results};
 use dynalock_tests::engines::{self, Store};
-use tokio::runtime::Runtime;
 
 const KEY: &str = "alice";
 const LATENCY: RangeInclusive<u64> = 3..=5;
@@ -103,10 +102,6 @@ fn in_processes(way: Way, processes: u32) -> Result<Tally, Failure> {
     }
     runtime.block_on(account::check(&client, [KEY], all.added))?;
     Ok(all)
-}
-
-fn real_time() -> Result<Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 /// The engine's process.

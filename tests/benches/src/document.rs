@@ -82,14 +82,15 @@ The ways that are compared:
 - **dynamodb-facade**, **modyne**: a loop around these crates, which leave it to the caller; it sleeps at random up to 10 ms,
   doubling to 1 s, as one often sees, and reads again.
 
-The naive loop and these two crates are called peers. A write that is refused costs as much as one that is applied: the columns *writes for an update*
-are the bill. The engine never throttles, where DynamoDB takes some 1,000 writes a second for an item, refused ones included.
+The naive loop and these two crates are called peers. A write that is refused costs as much as one that is applied: the columns
+*writes for an update* are the bill. The engine never throttles, where DynamoDB takes some 1,000 writes a second for an item, refused
+ones included.
 ";
 
 const IN_SHORT: &str = "
 ## In short
 
-100 tasks of one process change one item. They are counted by a virtual clock, and do not depend on the machine; *alone* means one task that
+100 tasks of one process change one item. The clock is virtual, so that the machine does not matter; *alone* means one task that
 nobody disturbs. In a **burst** each task makes one update, and what counts is when the last one is through. In a **steady** load
 each task makes one update after the other for 30 s. There a loop that sleeps after a conflict looks fast: whoever was just through
 goes first again, and the others sleep longer and longer. How uneven that is, *wait, 99 %* and *most by one task* tell: the part of
@@ -243,7 +244,7 @@ fn sheet(page: &mut String, sheet: &Sheet) -> fmt::Result {
     sheet.rows.iter().try_for_each(|row| writeln!(page, "| {} |", row.join(" | ")))
 }
 
-/// Whether each cell of a column begins with a digit, or is empty.
+/// Whether each cell of a column begins with a digit, or is `-`.
 fn holds_numbers(sheet: &Sheet, column: usize) -> bool {
     let is_number = |cell: &String| cell == "-" || cell.starts_with(|first: char| first.is_ascii_digit());
     sheet.rows.iter().all(|row| row.get(column).is_some_and(is_number))

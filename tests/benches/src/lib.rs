@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tokio::runtime::Runtime;
+
 pub mod account;
 pub mod backoff;
 pub mod calls;
@@ -29,6 +31,15 @@ pub mod target;
 
 /// Why a benchmark was ended.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A runtime of one thread, by the machine's clock.
+///
+/// # Errors
+///
+/// If the system has none to give.
+pub fn real_time() -> Result<Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
 
 /// Ends a benchmark with what came of it, as the exit code says.
 #[must_use]

@@ -206,3 +206,19 @@ impl Delays {
         (1e3 * milliseconds) as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dynalock::Retry;
+
+    use super::*;
+
+    #[test]
+    fn the_default_is_what_is_compared_with_the_others() {
+        let Policy { first_ms, max_ms, attempts, .. } = Policy::DYNALOCK;
+        let [first, max] = [first_ms, max_ms].map(|milliseconds| Duration::from_secs_f64(milliseconds / 1e3));
+        assert_eq!(Retry::default().attempts(attempts).backoff(first, max), Retry::default());
+    }
+}

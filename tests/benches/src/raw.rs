@@ -13,9 +13,7 @@ use crate::Failure;
 use crate::account::{Account, TABLE, read};
 use crate::backoff::Backoff;
 use crate::contender::{Answer, BoxFuture, Contender};
-
-/// How often a conflict is answered at once with the item that came with it.
-const IMMEDIATE: u32 = 2;
+use crate::policy::Policy;
 
 /// The same requests and the same back-off as dynalock's: two tries at once from the item that a refusal returned, after that
 /// a delay and then a read. It leaves stamps too, but never looks at them, so that a lost reply makes it add twice.
@@ -30,7 +28,7 @@ impl FairLoop {
     }
 
     async fn add(&self, id: &str) -> Result<Answer, Failure> {
-        let (mut backoff, mut immediate) = (Backoff::dynalock(), IMMEDIATE);
+        let (mut backoff, mut immediate) = (Backoff::dynalock(), Policy::DYNALOCK.immediate);
         let mut account = read(&self.0, id).await?;
         while let Some(theirs) = write(&self.0, &account, Stamp::Left).await? {
             if immediate > 0 {

@@ -22,10 +22,9 @@ use dynalock_benches::figures::Sheet;
 use dynalock_benches::front::Front;
 use dynalock_benches::latency::{Distant, Traffic};
 use dynalock_benches::process::Process;
-use dynalock_benches::{Failure, ended, results};
+use dynalock_benches::{Failure, ended, real_time, results};
 use dynalock_tests::engines::{self, Store};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 const KEY: &str = "alice";
@@ -265,10 +264,6 @@ fn row(
             1.. => format!("**{surplus} doubled**"),
         },
     ]
-}
-
-fn real_time() -> Result<Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 /// The engine's process: tells its URL, and after each line what reached it so far.
