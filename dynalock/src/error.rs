@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -27,7 +28,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// |---|---|
 /// | `Conflict`, `AlreadyExists`, `NotFound`, `ConditionFailed` | was not applied and never will be |
 /// | `OutcomeUnknown` | may or may not have been applied |
-/// | `VersionOverflow`, `InvalidItem`, `InvalidRequest` | was not sent |
+/// | `VersionOverflow`, `InvalidItem`, `InvalidRequest`, `Busy` | was not sent |
 /// | `Sdk` | was not applied |
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -85,6 +86,16 @@ pub enum Error {
         problem: Box<str>,
     },
 
+    /// Other calls of this process for the same item came first and took too long, or too many of them wait already. Nothing
+    /// was sent. See [`Table::update`](crate::Table::update).
+    #[error("table \"{table}\": {problem}")]
+    Busy {
+        /// The table.
+        table: Box<str>,
+        /// What the call would have had to wait for.
+        problem: &'static str,
+    },
+
     /// DynamoDB refused the request, or could not be reached. A write that ends in this error was not applied.
     #[error(transparent)]
     Sdk(Box<SdkFailure>),
@@ -110,12 +121,13 @@ impl Error {
         matches!(self, Self::Conflict(_) | Self::AlreadyExists(_))
     }
 
-    /// Whether the same work may succeed if it is done again from a fresh read: a conflict, throttling, or a failed
-    /// connection. Never for [`OutcomeUnknown`](Self::OutcomeUnknown), since doing it again could apply it twice.
+    /// Whether the same work may succeed if it is done again from a fresh read: a conflict, throttling, a failed
+    /// connection, or too many calls for one item. Never for [`OutcomeUnknown`](Self::OutcomeUnknown), since doing it again
+    /// could apply it twice.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Conflict(_) => true,
+            Self::Conflict(_) | Self::Busy { .. } => true,
             Self::Sdk(failure) => failure.is_retryable(),
             _ => false,
         }
@@ -134,6 +146,7 @@ impl Error {
             Self::VersionOverflow { .. } => "version_overflow",
             Self::InvalidItem { .. } => "invalid_item",
             Self::InvalidRequest { .. } => "invalid_request",
+            Self::Busy { .. } => "busy",
             Self::Sdk(_) => "sdk",
         }
     }
@@ -271,6 +284,7 @@ impl StdError for Unknown {
 }
 
 /// A request that DynamoDB refused, or that got no usable answer.
+#[derive(Clone)]
 pub struct SdkFailure {
     operation: &'static str,
     table: Box<str>,
@@ -278,12 +292,29 @@ pub struct SdkFailure {
     retryable: bool,
 }
 
+#[derive(Clone)]
 enum Cause {
     /// DynamoDB's own answer.
-    Service(aws_sdk_dynamodb::Error),
+    Service(Arc<aws_sdk_dynamodb::Error>),
     /// No answer, or none that could be read.
-    Transport(BoxError),
+    Transport(Arc<dyn StdError + Send + Sync>),
 }
+
+/// Codes of answers that have nothing to do with what the request was to do. `AccessDeniedException` is none of them: a policy
+/// may be about attributes.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
+const ABOUT_NO_ITEM: [&str; 9] = [
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "ResourceNotFoundException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
 
 impl SdkFailure {
     pub(crate) fn service(
@@ -292,16 +323,24 @@ impl SdkFailure {
         cause: aws_sdk_dynamodb::Error,
         retryable: bool,
     ) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Service(cause), retryable }
+        Self { operation, table: table.into(), cause: Cause::Service(cause.into()), retryable }
     }
 
     pub(crate) fn transport(operation: &'static str, table: &str, cause: BoxError, retryable: bool) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Transport(cause), retryable }
+        Self { operation, table: table.into(), cause: Cause::Transport(cause.into()), retryable }
     }
 
     /// Whether it may go away without a change to the request.
     pub(crate) fn is_retryable(&self) -> bool {
         self.retryable
+    }
+
+    /// Whether any write to the table would fail in the same way.
+    pub(crate) fn is_about_no_item(&self) -> bool {
+        match &self.cause {
+            Cause::Service(error) => error.code().is_some_and(|code| ABOUT_NO_ITEM.contains(&code)),
+            Cause::Transport(_) => true,
+        }
     }
 
     /// The DynamoDB operation, such as `PutItem`.
@@ -326,7 +365,7 @@ impl SdkFailure {
     #[must_use]
     pub fn as_service_error(&self) -> Option<&aws_sdk_dynamodb::Error> {
         match &self.cause {
-            Cause::Service(error) => Some(error),
+            Cause::Service(error) => Some(&**error),
             Cause::Transport(_) => None,
         }
     }
@@ -357,8 +396,8 @@ impl fmt::Debug for SdkFailure {
 impl StdError for SdkFailure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.cause {
-            Cause::Service(error) => Some(error),
-            Cause::Transport(error) => Some(error.as_ref()),
+            Cause::Service(error) => Some(&**error),
+            Cause::Transport(error) => Some(&**error),
         }
     }
 }

@@ -23,6 +23,9 @@ use crate::write::Intent;
 /// How many callers may wait for one item.
 const LIMIT: usize = 10_000;
 
+/// The size of a batch with whoever waits.
+pub(crate) const ANY_SIZE: usize = usize::MAX;
+
 /// The queues of a table: one for each item that somebody waits for.
 #[derive(Default)]
 pub(crate) struct Queues {
@@ -55,11 +58,18 @@ pub(crate) struct Batch {
     /// How many callers had come when the item was asked for. For them it is not out of date.
     as_of: u64,
     members: Members,
+    /// How many members it may have.
+    size: usize,
 }
 
 impl Batch {
     fn of(item: Option<Item>, as_of: u64) -> Self {
-        Self { draft: Draft::of(item), as_of, members: Members::default() }
+        Self { draft: Draft::of(item), as_of, members: Members::default(), size: ANY_SIZE }
+    }
+
+    /// Whether it is too large already for one who may be in a batch of `size`.
+    fn is_full(&self, size: usize) -> bool {
+        self.members.0.len() >= self.size.min(size)
     }
 }
 
@@ -81,12 +91,13 @@ pub(crate) enum Outcome {
     Applied { batch: usize, version: Option<u64> },
     /// Not applied: to be done again.
     Again,
-    /// Not applied, and one of several members may be to blame: each is to write for itself.
-    Alone,
+    /// Not applied, and one of several members may be to blame: each is to go on in a batch of this size. Half of the last
+    /// one, so that the one to blame is found after few writes.
+    Smaller(usize),
 }
 
 /// How far a member's write is.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Status {
     /// Not sent yet.
     Drafted,
@@ -94,6 +105,8 @@ enum Status {
     Withdrawn,
     Sent(Intent),
     Done(Outcome),
+    /// Not applied, for a reason that stands in the way of every write.
+    Refused(SdkFailure),
     /// Sent, and what became of it cannot be found out.
     Lost(Intent),
 }
@@ -112,7 +125,7 @@ impl Ticket {
         if matches!(*status, Status::Drafted) {
             *status = Status::Withdrawn;
         }
-        *status
+        status.clone()
     }
 }
 
@@ -133,15 +146,15 @@ impl Members {
         })
     }
 
-    fn end(&self, status: Status) {
+    fn end(&self, status: &Status) {
         for ticket in &self.0 {
-            *ticket.status() = status;
+            *ticket.status() = status.clone();
         }
     }
 
     fn applied(&self, version: Option<u64>) {
         let applied = |version| Status::Done(Outcome::Applied { batch: self.0.len(), version });
-        self.end(applied(None));
+        self.end(&applied(None));
         if let Some(last) = self.0.last() {
             *last.status() = applied(version);
         }
@@ -197,8 +210,7 @@ impl Queues {
         let mut by_key = lock(&self.by_key);
         let queue = Arc::clone(by_key.entry(id.clone()).or_default());
         if queue.callers.load(Ordering::Relaxed) >= LIMIT {
-            let problem = format!("{LIMIT} calls of this process wait for the item already");
-            return Err(Error::request(problem).in_table(&target.table));
+            return Err(busy(target, "10,000 calls of this process wait for the same item already"));
         }
         queue.callers.fetch_add(1, Ordering::Relaxed);
         let number = queue.arrivals.fetch_add(1, Ordering::Relaxed);
@@ -250,9 +262,9 @@ impl Place<'_> {
         *self.budget.tally()
     }
 
-    /// What the caller begins with: the item, with the changes of those before it that are not sent yet; without any if it
-    /// is to write `alone`. Reads the item only where nothing is known of it.
-    pub(crate) async fn begin(&mut self, alone: bool) -> Result<Batch> {
+    /// What the caller begins with, who may be in a batch of `size`: the item, with the changes of those before it that are
+    /// not sent yet. Reads the item only where nothing is known of it.
+    pub(crate) async fn begin(&mut self, size: usize) -> Result<Batch> {
         let mut desk = match self.desk.take() {
             Some(desk) => desk,
             None => self.turn().await?,
@@ -260,8 +272,7 @@ impl Place<'_> {
         if desk.flight.as_ref().is_some_and(|flight| !flight.members.are_awaited()) {
             desk.flight = None;
         }
-        if desk.flight.is_some() || alone && desk.batch.as_ref().is_some_and(|batch| batch.draft.is_changed())
-        {
+        if desk.flight.is_some() || desk.batch.as_ref().is_some_and(|batch| batch.is_full(size)) {
             // Others came first, and get their own answers.
             desk = match self.send(desk, None).await {
                 (desk, Err(error)) if desk.flight.is_some() => return Err(not_sent(error)),
@@ -293,15 +304,17 @@ impl Place<'_> {
         }
     }
 
-    /// Adds the caller, who has made its change, and lets others add theirs unless it is to write `alone`.
-    pub(crate) fn join(&mut self, mut batch: Batch, alone: bool) {
+    /// Adds the caller, who has made its change and may be in a batch of `size`, and lets others add theirs if there is room.
+    pub(crate) fn join(&mut self, mut batch: Batch, size: usize) {
         let ticket = Arc::new(Ticket(Mutex::new(Status::Drafted)));
         batch.members.0.push(Arc::clone(&ticket));
         self.ticket = Some(ticket);
+        batch.size = batch.size.min(size);
+        let is_full = batch.is_full(size);
         if let Some(desk) = &mut self.desk {
             desk.batch = Some(batch);
         }
-        if !alone {
+        if !is_full {
             self.pass();
         }
     }
@@ -314,9 +327,10 @@ impl Place<'_> {
     /// What became of the caller's change. Whoever comes round again before it is sent, sends it.
     pub(crate) async fn outcome(&mut self, extra: Option<&Condition>) -> Result<Outcome> {
         loop {
-            let status = self.ticket.as_deref().map_or(Status::Withdrawn, |ticket| *ticket.status());
+            let status = self.ticket.as_deref().map_or(Status::Withdrawn, |ticket| ticket.status().clone());
             let desk = match (status, self.desk.take()) {
                 (Status::Lost(write), _) => return Err(self.lost(write, None)),
+                (Status::Refused(failure), _) => return Err(Error::Sdk(failure.into())),
                 (Status::Done(outcome), desk) => {
                     if let Outcome::Applied { batch, .. } = outcome {
                         self.budget.tally().batch = batch;
@@ -330,7 +344,7 @@ impl Place<'_> {
                         Ok(desk) => Some(desk),
                         Err(late) => match self.ticket.as_deref().map(Ticket::withdraw) {
                             Some(Status::Sent(write)) => return Err(self.lost(write, Some(late))),
-                            Some(Status::Done(_) | Status::Lost(_)) => None,
+                            Some(Status::Done(_) | Status::Refused(_) | Status::Lost(_)) => None,
                             _ => return Err(late),
                         },
                     };
@@ -354,9 +368,10 @@ impl Place<'_> {
         self.budget.tally().queue_wait += since.elapsed();
         // What is sent at the last moment is given up before it can be answered.
         turn.ok().filter(|_| Instant::now() < deadline).ok_or_else(|| {
-            let cause = "other calls of this process for the same item took until the deadline".into();
-            let late = SdkFailure::transport("UpdateItem", &self.target.table, cause, true);
-            self.budget.out_of_time(Error::Sdk(late.into()))
+            self.budget.out_of_time(busy(
+                self.target,
+                "other calls of this process for the same item took until the deadline",
+            ))
         })
     }
 
@@ -381,7 +396,7 @@ impl Place<'_> {
                 }
             };
             if !members.seal(write.intent()) {
-                members.end(Status::Done(Outcome::Again));
+                members.end(&Status::Done(Outcome::Again));
                 return (desk, Ok(()));
             }
             let (write, attempts) = (Single::of(write), Arc::default());
@@ -401,12 +416,12 @@ impl Place<'_> {
                 match &unknown.cause {
                     // Others may still have the time to find out.
                     Some(cause) if cause.is_retryable() => desk.flight = Some(flight),
-                    _ => flight.members.end(Status::Lost(write)),
+                    _ => flight.members.end(&Status::Lost(write)),
                 }
                 Err(Error::OutcomeUnknown(unknown))
             }
             Err(error @ (Error::NotFound | Error::Conflict(_) | Error::AlreadyExists(_))) => {
-                flight.members.end(Status::Done(Outcome::Again));
+                flight.members.end(&Status::Done(Outcome::Again));
                 self.after_conflict(error).await.map(|found| {
                     desk.batch = found.map(|item| Batch::of(item, as_of));
                 })
@@ -439,15 +454,17 @@ impl Place<'_> {
 
     /// A write that was not applied, and as it is never will be.
     fn rejected(&self, members: &Members, error: Error) -> Result<()> {
-        if members.is_only(self.ticket.as_ref()) {
-            return Err(error);
-        }
-        // What passes is no member's fault, but the caller has no attempts left.
-        if error.is_retryable() {
-            members.end(Status::Done(Outcome::Again));
-            return Err(error);
-        }
-        members.end(Status::Done(Outcome::Alone));
+        let status = match error {
+            error if members.is_only(self.ticket.as_ref()) => return Err(error),
+            // What passes is no member's fault, but the caller has no attempts left.
+            error if error.is_retryable() => {
+                members.end(&Status::Done(Outcome::Again));
+                return Err(error);
+            }
+            Error::Sdk(failure) if failure.is_about_no_item() => Status::Refused(*failure),
+            _ => Status::Done(Outcome::Smaller((members.0.len() / 2).max(1))),
+        };
+        members.end(&status);
         Ok(())
     }
 
@@ -463,6 +480,10 @@ impl Place<'_> {
         let (table, key) = (self.target.table.clone(), self.key.clone());
         Error::OutcomeUnknown(Box::new(Unknown { table, key, write, cause }))
     }
+}
+
+fn busy(target: &Target, problem: &'static str) -> Error {
+    Error::Busy { table: target.table.clone(), problem }
 }
 
 /// The error of a caller that could not write, because others who came first are not through.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::key::IntoKey;
 use crate::options::{Options, option_methods};
-use crate::queue::{Outcome, Place};
+use crate::queue::{ANY_SIZE, Outcome, Place};
 use crate::save::raise;
 use crate::table::{BoxFuture, Table};
 use crate::versioned::{Versioned, schema, snapshot};
@@ -41,8 +41,8 @@ impl<T: Versioned> Table<T> {
     /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and whether the change was applied could not be found
     ///   out.
     /// - [`VersionOverflow`](Error::VersionOverflow), [`InvalidItem`](Error::InvalidItem),
-    ///   [`InvalidRequest`](Error::InvalidRequest): nothing was written. More than 10,000 calls that wait for one item are refused.
-    /// - [`Sdk`](Error::Sdk): DynamoDB refused, or could not be reached, or the call's turn did not come in time. Nothing was
+    ///   [`InvalidRequest`](Error::InvalidRequest), [`Sdk`](Error::Sdk): nothing was written.
+    /// - [`Busy`](Error::Busy): the call's turn did not come in time, or 10,000 calls wait for the item already. Nothing was
     ///   written.
     pub fn update<'f, K, F>(&self, key: K, change: F) -> Update<'f, T, F>
     where
@@ -196,9 +196,10 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Edit<'_, '_, T, C
         condition: Option<&Condition>,
     ) -> Result<T, Stop<E>> {
         // A condition is about what is stored, and not about what others are changing it to.
-        let mut alone = condition.is_some() || !self.table.queues().coalesce;
+        let is_alone = condition.is_some() || !self.table.queues().coalesce;
+        let mut size = if is_alone { 1 } else { ANY_SIZE };
         loop {
-            let mut batch = place.begin(alone).await?;
+            let mut batch = place.begin(size).await?;
             let mut object = match self.apply(place.key(), &mut batch.draft) {
                 Ok((object, true)) => object,
                 // An answer that writes nothing must rest on what is stored.
@@ -207,20 +208,20 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Edit<'_, '_, T, C
                     return answer.map(|(object, _)| object);
                 }
                 _ if batch.draft.is_changed() => {
-                    alone = true;
+                    size = 1;
                     place.leave(batch);
                     place.pass();
                     continue;
                 }
                 _ => continue,
             };
-            place.join(batch, alone);
+            place.join(batch, size);
             match place.outcome(condition).await? {
                 Outcome::Applied { version, .. } => {
                     raise(&mut object, version);
                     return Ok(object);
                 }
-                Outcome::Alone => alone = true,
+                Outcome::Smaller(half) => size = half,
                 Outcome::Again => {}
             }
             tracing::debug!(table = self.table.name(), "changing again after a conflict");

@@ -1,8 +1,11 @@
-//! A batch that is rejected for what it holds: each of its members writes for itself, and only the guilty one fails.
+//! A batch that is rejected for what it holds: it is halved until only the guilty member fails.
 
-use dynalock::Error;
+use std::collections::BTreeMap;
+
+use dynalock::{Error, Table, Versioned};
 use dynalock_tests::faults::{Fault, Reply};
 use dynalock_tests::polling::together;
+use serde::{Deserialize, Serialize};
 
 use crate::world::{Answer, Journal, World, add, add_each};
 
@@ -25,10 +28,12 @@ async fn all_but(
     };
     let ended = world.behind_a_write(table, others).await;
     let [one, guilty, three, four] = ended.try_into().unwrap();
-    for (journal, entries) in [(one, &[0, 1][..]), (three, &[0, 1, 3]), (four, &[0, 1, 3, 4])] {
-        assert_eq!(journal.unwrap().entries, entries);
+    let stored = world.stored().await.entries;
+    for (journal, entry) in [(one, 1), (three, 3), (four, 4)] {
+        let at = stored.iter().position(|stored| *stored == entry).unwrap();
+        assert_eq!(journal.unwrap().entries, stored[..=at], "as its own closure left it");
     }
-    assert_eq!(world.stored().await.entries, [0, 1, 3, 4]);
+    assert_eq!(stored.len(), 4, "{stored:?}");
     assert!(world.faults.is_over());
     world.assert_is_quiet().await;
     (world, guilty.unwrap_err())
@@ -39,22 +44,117 @@ pub(crate) async fn an_item_over_400_kb_fails_only_who_made_it_so() {
         let grow = |journal: &mut Journal| journal.note = "x".repeat(400 * 1024);
         world.coalescing.update("a", grow).into_future()
     };
-    let (world, error) = all_but(guilty, []).await;
+    let (_, error) = all_but(guilty, []).await;
     let Error::InvalidRequest { table, problem } = &error else { panic!("{error:?}") };
     assert_eq!(&**table, "journals");
     assert!(problem.contains("400 KB"), "{error}");
-    // The others share a write no more: each has its own.
-    assert_eq!(world.written()[..4], [vec![0], vec![0, 1], vec![0, 1, 3], vec![0, 1, 3, 4]]);
 }
 
 pub(crate) async fn what_dynamodb_rejects_fails_only_who_wrote_it() {
     let invalid = || refusal("ValidationException");
-    let faults = [invalid(), Fault::Pass, invalid()];
+    let faults = [invalid(), invalid(), invalid()];
     let (world, error) = all_but(|world| add(&world.coalescing, 2), faults).await;
     let Error::Sdk(failure) = &error else { panic!("{error:?}") };
     assert_eq!(failure.code(), Some("ValidationException"));
-    let written = [vec![0], vec![0, 1, 2, 3, 4], vec![0, 1], vec![0, 1, 2], vec![0, 1, 3], vec![0, 1, 3, 4]];
+    // All, half of them, and the guilty one; the other half shares a write.
+    let written = [vec![0], vec![0, 1, 2, 3, 4], vec![0, 1, 2], vec![0, 2], vec![0, 3, 4], vec![0, 3, 4, 1]];
     assert_eq!(world.written()[..6], written);
+}
+
+/// Whose entries are attributes of the item.
+#[derive(Debug, Serialize, Deserialize, Versioned)]
+struct Page {
+    #[dynalock(partition_key)]
+    id: String,
+    #[serde(flatten)]
+    entries: BTreeMap<String, String>,
+    #[dynalock(version)]
+    version: u64,
+}
+
+/// A page with nothing but a text of so many KB.
+async fn page(world: &World, kb: usize) -> Table<Page> {
+    let pages = Table::new(&world.client, "journals").coalescing();
+    let entries = BTreeMap::from([("text".to_owned(), "x".repeat(kb * 1024))]);
+    pages.create(&mut Page { id: "page".into(), entries, version: 0 }).await.unwrap();
+    pages
+}
+
+fn enter(pages: &Table<Page>, entry: usize, text: &str) -> Answer<'static, Page> {
+    let (entry, text) = (format!("entry {entry}"), text.to_owned());
+    let change = move |page: &mut Page| {
+        page.entries.insert(entry.clone(), text.clone());
+    };
+    pages.update("page", change).into_future()
+}
+
+/// The guilty one of many is found by halves, wherever it stands.
+#[tokio::test(start_paused = true)]
+async fn a_large_batch_is_rejected_a_few_times_only() {
+    let large = "x".repeat(200 * 1024);
+    for guilty in [0, 20, 63] {
+        let world = World::new().await;
+        let pages = page(&world, 300).await;
+        let calls = (0..64).map(|entry| enter(&pages, entry, if entry == guilty { &large } else { "" }));
+        for (entry, answer) in together(calls).await.into_iter().enumerate() {
+            match answer {
+                Ok(page) => assert!(page.entries.contains_key(&format!("entry {entry}"))),
+                Err(Error::Sdk(failure)) => {
+                    assert_eq!((entry, failure.code()), (guilty, Some("ValidationException")));
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        let page = pages.get("page").await.unwrap().unwrap();
+        assert_eq!(page.entries.len(), 1 + 63);
+        assert!(!page.entries.contains_key(&format!("entry {guilty}")));
+        let writes = world.sent.count("UpdateItem");
+        assert!(writes <= 20, "{writes} writes instead of 64 and one");
+        world.assert_is_quiet().await;
+    }
+}
+
+/// Whoever comes meanwhile makes no batch larger again that holds the guilty one.
+#[tokio::test(start_paused = true)]
+async fn no_half_grows_again() {
+    let large = "x".repeat(200 * 1024);
+    let world = World::new().await;
+    let pages = page(&world, 300).await;
+    let calls = (0..7).map(|entry| enter(&pages, entry, if entry == 6 { &large } else { "" }));
+    let newcomers = async {
+        let gate = world.transit.hold_up("UpdateItem");
+        gate.reached().await;
+        let go_on = async { gate.open() };
+        tokio::join!(together((7..40).map(|entry| enter(&pages, entry, ""))), go_on).0
+    };
+    let (ended, newcomers) = tokio::join!(together(calls), newcomers);
+    assert_eq!(
+        ended.iter().map(Result::is_ok).collect::<Vec<_>>(),
+        [[true; 6].as_slice(), &[false]].concat()
+    );
+    assert!(newcomers.iter().all(Result::is_ok));
+    let sent = world.sent.sent();
+    let names = sent.iter().filter_map(|sent| sent.body["ExpressionAttributeNames"].as_object());
+    let written = names.map(|names| {
+        names.values().filter_map(|name| name.as_str()?.strip_prefix("entry ")).collect::<Vec<_>>()
+    });
+    let guilty: Vec<usize> =
+        written.filter(|entries| entries.contains(&"6")).map(|entries| entries.len()).collect();
+    assert_eq!(guilty, [7, 3, 1]);
+}
+
+/// An expression of 4 KB sets some 300 attributes.
+#[tokio::test(start_paused = true)]
+async fn more_attributes_than_one_write_can_change_take_several() {
+    let world = World::new().await;
+    let pages = page(&world, 1).await;
+    let ended = together((0..500).map(|entry| enter(&pages, entry, ""))).await;
+    assert!(ended.iter().all(Result::is_ok));
+    let page = pages.get("page").await.unwrap().unwrap();
+    assert_eq!(page.entries.len(), 1 + 500);
+    let writes = world.sent.count("UpdateItem");
+    assert_eq!(page.version, 1 + writes as u64, "none of them was rejected");
+    assert!((2..=4).contains(&writes), "{writes} writes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,24 +168,40 @@ async fn a_closure_that_changes_the_key_fails_only_its_own_call() {
     assert_eq!(world.written()[..2], [vec![0], vec![0, 1, 3, 4]], "it was never in a write");
 }
 
-/// What is nobody's fault is told to all, after each has tried.
+/// What stands in the way of every write is told to all at once.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_of_every_write_is_told_to_each() {
-    for exception in ["ResourceNotFoundException", "ExpiredTokenException", "AccessDeniedException"] {
+    for exception in ["ResourceNotFoundException", "ExpiredTokenException"] {
         let world = World::new().await;
-        world.faults.script("UpdateItem", vec![refusal(exception); 8]);
-        let ended = together(add_each(&world.coalescing, 1..=3)).await;
+        world.faults.script("UpdateItem", [refusal(exception)]);
+        let ended = together(add_each(&world.coalescing, 1..=100)).await;
         for error in ended.into_iter().map(Result::unwrap_err) {
             let Error::Sdk(failure) = &error else { panic!("{error:?}") };
-            assert_eq!(failure.code(), Some(exception));
+            assert_eq!((failure.code(), failure.operation()), (Some(exception), "UpdateItem"));
+            assert!(std::error::Error::source(&**failure).is_some());
         }
-        world.faults.clear();
-        assert!(
-            world.written().len() <= 8,
-            "a batch, and each for itself; twice where items may be forbidden"
-        );
+        assert_eq!(world.sent.count("UpdateItem"), 1);
         world.assert_is_quiet().await;
     }
+}
+
+/// A policy may allow some attributes only, and so be about what one of them wrote.
+#[tokio::test(start_paused = true)]
+async fn a_denial_is_told_to_each_after_it_has_tried() {
+    let world = World::new().await;
+    world.faults.script("UpdateItem", vec![refusal("AccessDeniedException"); 12]);
+    let ended = together(add_each(&world.coalescing, 1..=3)).await;
+    for error in ended.into_iter().map(Result::unwrap_err) {
+        let Error::Sdk(failure) = &error else { panic!("{error:?}") };
+        assert_eq!(failure.code(), Some("AccessDeniedException"));
+    }
+    world.faults.clear();
+    let tries = world.sent.count("UpdateItem");
+    assert!(
+        (4..=8).contains(&tries),
+        "a batch, and each for itself; twice where items may be forbidden: {tries}"
+    );
+    world.assert_is_quiet().await;
 }
 
 /// A refusal that may pass is nobody's fault either, but the sender has no attempts left for the others.
