@@ -105,7 +105,8 @@ impl Conflict {
         self.item.as_ref()
     }
 
-    /// How many attempts the call made, this last one included; what the SDK sent again by itself does not count.
+    /// How many attempts the call made, this last one included. What the SDK sent again by itself does not count, nor does what
+    /// other calls sent for this one.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts
@@ -163,6 +164,7 @@ impl fmt::Debug for Conflict {
             .field("table", &self.table)
             .field("expected", &self.expected)
             .field("actual", &self.actual())
+            .field("attempts", &self.attempts)
             .finish_non_exhaustive()
     }
 }

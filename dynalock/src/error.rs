@@ -28,8 +28,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// |---|---|
 /// | `Conflict`, `AlreadyExists`, `NotFound`, `ConditionFailed` | was not applied and never will be |
 /// | `OutcomeUnknown` | may or may not have been applied |
-/// | `VersionOverflow`, `InvalidItem`, `InvalidRequest`, `Busy` | was not sent |
-/// | `Sdk` | was not applied |
+/// | `VersionOverflow`, `InvalidItem`, `InvalidRequest` | was not sent |
+/// | `Busy`, `Sdk` | was not applied |
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -50,8 +50,8 @@ pub enum Error {
     #[error("the condition does not hold for the item in table \"{}\"", .0.table())]
     ConditionFailed(Box<Conflict>),
 
-    /// A reply was lost, and whether the write was applied could not be found out. Nothing else was tried: read the item
-    /// and decide.
+    /// A reply was lost, or did not come before the deadline, and whether the write was applied could not be found out. Nothing
+    /// else was tried: read the item and decide.
     #[error(transparent)]
     OutcomeUnknown(Box<Unknown>),
 
@@ -87,7 +87,8 @@ pub enum Error {
     },
 
     /// Other calls of this process for the same item came first and took too long, or too many of them wait already. Nothing
-    /// was sent. See [`Table::update`](crate::Table::update).
+    /// was written. Also where DynamoDB does not answer those who come first: their errors tell why. See
+    /// [`Table::update`](crate::Table::update).
     #[error("table \"{table}\": {problem}")]
     Busy {
         /// The table.

@@ -54,7 +54,8 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// No second attempt.
+    /// No second attempt. (An [`update`](crate::Table::update) whose change went with the write of another call, in vain, has made
+    /// none yet.)
     pub fn never() -> Self {
         Self::default().attempts(1)
     }
@@ -65,8 +66,9 @@ impl Retry {
         self
     }
 
-    /// At most this much time for the whole call, all attempts and delays together. An attempt that is under way when
-    /// the time is up is given up.
+    /// At most this much time for the whole call: all attempts and delays, and the wait for other calls of
+    /// [`update`](crate::Table::update). An attempt that is under way when the time is up is given up; if that is a write, the
+    /// call ends in [`OutcomeUnknown`](Error::OutcomeUnknown).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

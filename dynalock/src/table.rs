@@ -19,7 +19,8 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A DynamoDB table that holds items of type `T`.
 ///
 /// Cheap to clone; clones share everything. Calls with options are builders: add options, then `.await`. Where a future is
-/// asked for, as in `tokio::spawn` and `join_all`, call `.into_future()` on them.
+/// asked for, as in `tokio::spawn` and `join_all`, call `.into_future()` on them (before the edition of 2024, with
+/// `use std::future::IntoFuture`).
 ///
 /// ```no_run
 /// # use dynalock::{Table, Versioned};
@@ -79,7 +80,7 @@ impl<T> Table<T> {
     ///
     /// Only the last of them holds what is stored afterwards. The items that the others return keep the version from before,
     /// so that saving one conflicts. An update with a [condition](crate::Update::condition) is written alone. If DynamoDB
-    /// rejects the common write, each is written alone.
+    /// rejects the common write, it goes out again in halves, until only the call fails that is to blame.
     ///
     /// When it pays, and what else there is, is in the guide: [`contention`](crate::guide::contention).
     ///

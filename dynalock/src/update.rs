@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
-use crate::call::{Ended, observed};
+use crate::call::{Ended, Tally, observed};
 use crate::condition::Condition;
 use crate::draft::Draft;
 use crate::error::{Error, Result};
@@ -33,13 +33,17 @@ impl<T: Versioned> Table<T> {
     /// take turns with. [`coalescing`](Table::coalescing) puts the changes of those who wait into one write. A call that is neither
     /// polled nor dropped holds up those behind it until their deadlines.
     ///
+    /// A call that is dropped before its change is sent leaves nothing; later, the change may be applied or not, and nobody tells.
+    /// To limit the time, use [`Retry::deadline`](crate::Retry::deadline), which ends in an answer, rather than
+    /// `tokio::time::timeout`.
+    ///
     /// # Errors
     ///
     /// - [`NotFound`](Error::NotFound): there is no such item.
     /// - [`Conflict`](Error::Conflict): other writers were faster until the retries ended. Nothing was written.
     /// - [`ConditionFailed`](Error::ConditionFailed): a [`condition`](Update::condition) does not hold. Nothing was written.
-    /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and whether the change was applied could not be found
-    ///   out.
+    /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, or did not come before the deadline, and whether the change
+    ///   was applied could not be found out.
     /// - [`VersionOverflow`](Error::VersionOverflow), [`InvalidItem`](Error::InvalidItem),
     ///   [`InvalidRequest`](Error::InvalidRequest), [`Sdk`](Error::Sdk): nothing was written.
     /// - [`Busy`](Error::Busy): the call's turn did not come in time, or 10,000 calls wait for the item already. Nothing was
@@ -83,7 +87,7 @@ impl<T: Versioned> Table<T> {
     /// ```
     ///
     /// A closure whose only errors come from `?` leaves the error type open. End it with `Ok::<_, Refused>(())`, or with
-    /// `anyhow::Ok(())`.
+    /// `anyhow::Ok(())`. If rustc says that a `TryUpdate` is not a future, the error type lacks that `From`.
     ///
     /// # Errors
     ///
@@ -166,16 +170,22 @@ impl<T: Versioned, F> Call<T, F> {
         F: Send,
     {
         let Self { key, mut change, options: Options { table, condition, retry } } = self;
-        let place = &mut table.queues().enter(table.target(), schema::<T>(), key?, retry)?;
         observed(operation, table.name(), async {
-            let closure = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
-            let answer = Edit { table: &table, init, closure }.until_applied(place, condition.as_ref()).await;
+            let enter = |key| table.queues().enter(table.target(), schema::<T>(), key, retry);
+            let (answer, tally) = match key.and_then(enter) {
+                Ok(mut place) => {
+                    let closure = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
+                    let edit = Edit { table: &table, init, closure };
+                    (edit.until_applied(&mut place, condition.as_ref()).await, place.tally())
+                }
+                Err(error) => (Err(Stop::Failed(error)), Tally::default()),
+            };
             let outcome = match &answer {
                 Ok(_) => "ok",
                 Err(Stop::Refused(_)) => "refused",
                 Err(Stop::Failed(error)) => error.name(),
             };
-            Ended::new(answer, outcome, place.tally())
+            Ended::new(answer, outcome, tally)
         })
         .await
     }
@@ -224,7 +234,7 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Edit<'_, '_, T, C
                 Outcome::Smaller(half) => size = half,
                 Outcome::Again => {}
             }
-            tracing::debug!(table = self.table.name(), "changing again after a conflict");
+            tracing::debug!(table = self.table.name(), "changing again");
         }
     }
 

@@ -1,6 +1,12 @@
 //! What calls tell `tracing`: what they cost and what came of them, and nothing of keys and items.
 
-use std::{cell::RefCell, io, sync::Once, time::Duration};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Once;
+use std::task::Poll;
+use std::time::Duration;
 
 use dynalock::{Condition, Error, Retry, Table, Transaction, transact};
 use dynalock_tests::faults::Fault;
@@ -99,6 +105,28 @@ async fn a_call_shows_what_it_cost_and_what_came_of_it() {
     accounts.save(&mut alice(1)).await.unwrap_err();
     let [line] = &shown.ends()[..] else { panic!("one call") };
     assert_fields(line, &["operation=\"save\"", &table, "attempts=1", "conflicts=1", "outcome=\"conflict\""]);
+}
+
+/// Also one that never comes to a request.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_has_no_turn_shows_how_long_it_waited() {
+    let (_stage, accounts) = stage().await;
+    let add = || accounts.update("alice", |account| account.balance += 1);
+    let stalled = polled_once(add().into_future()).await;
+    let shown = Shown::start();
+    let late = add().retry(Retry::default().deadline(Duration::from_secs(2))).await;
+    assert!(matches!(late, Err(Error::Busy { .. })), "{late:?}");
+    let [line] = &shown.ends()[..] else { panic!("one call") };
+    assert_fields(line, &["attempts=1", "queue_wait_ms=2000", "batch=0", "outcome=\"busy\""]);
+    drop(stalled);
+    assert!(add().await.is_ok());
+}
+
+/// A call that has begun, and is not polled any more.
+async fn polled_once<F: Future + Unpin>(mut call: F) -> F {
+    let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut call).poll(context).is_ready())).await;
+    assert!(!polled);
+    call
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::Client;
 use common::DynamoDb;
 use distance::Distance;
 use dynalock::{Retry, Table, Versioned};
@@ -57,11 +58,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = dynamodb.client();
     let counters = Table::<Counter>::new(&client, TABLE);
     counters.create_table().await?;
+    let compared = compare(&client, &counters, milliseconds).await;
+    client.delete_table().table_name(TABLE).send().await?;
+    compared
+}
 
+/// Lets all tasks count in each way, and shows what that took.
+async fn compare(
+    client: &Client,
+    counters: &Table<Counter>,
+    milliseconds: u64,
+) -> Result<(), Box<dyn Error>> {
     let mut lanes = Vec::new();
     for (way, name) in WAYS {
         counters.create(&mut Counter { id: name.into(), count: 0, version: 0 }).await?;
-        let distance = Distance::new(&client, Duration::from_millis(milliseconds));
+        let distance = Distance::new(client, Duration::from_millis(milliseconds));
         let lane = Arc::new(Lane::new(name, TASKS * EACH, distance.clone()));
         tokio::select! {
             counted = count(way, name, distance, &lane) => counted?,
@@ -80,7 +91,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
             wrong.push(lane.name);
         }
     }
-    client.delete_table().table_name(TABLE).send().await?;
     if wrong.is_empty() { Ok(()) } else { Err(format!("updates were lost or doubled: {wrong:?}").into()) }
 }
 
@@ -92,7 +102,9 @@ async fn count(
     lane: &Arc<Lane>,
 ) -> Result<(), Box<dyn Error>> {
     let client = distance.client();
-    let table = || Table::<Counter>::new(&client, TABLE).with_retry(Retry::default().attempts(u32::MAX));
+    // Nobody is to give up, on however slow a machine.
+    let patient = Retry::default().attempts(u32::MAX).deadline(Duration::from_secs(600));
+    let table = || Table::<Counter>::new(&client, TABLE).with_retry(patient);
     let shared = match way {
         Way::Apart | Way::Shared => table(),
         Way::Coalescing => table().coalescing(),
