@@ -28,6 +28,7 @@ pub mod rivals;
 pub mod sdk;
 pub mod summary;
 pub mod target;
+mod throttling;
 
 /// Why a benchmark was ended.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

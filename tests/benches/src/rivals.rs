@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::crowd::Load;
 use crate::histogram::Histogram;
 use crate::policy::{Delays, Order, Policy, Renewal};
+use crate::throttling::{Partition, Quota};
 
 /// Who wants the item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,10 +28,13 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// How many writers a process may have.
-    pub const WRITERS: [u32; 6] = [1, 2, 5, 10, 50, 100];
     /// How many processes there may be.
-    pub const PROCESSES: [u32; 3] = [1, 2, 5];
+    pub const PROCESSES: [u32; 5] = [1, 2, 5, 20, 50];
+
+    /// How many writers each of so many processes may have: at most 500 in all.
+    pub fn writers(processes: u32) -> impl Iterator<Item = u32> {
+        [1, 2, 5, 10, 50, 100].into_iter().filter(move |writers| processes * writers <= 500)
+    }
 
     /// All scenes.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -38,7 +42,7 @@ impl Scene {
         let with = |load| [false, true].map(|queue| (load, queue));
         loads.flat_map(with).flat_map(|(load, queue)| {
             Self::PROCESSES.into_iter().flat_map(move |processes| {
-                Self::WRITERS.map(|writers| Self { load, processes, writers, queue })
+                Self::writers(processes).map(move |writers| Self { load, processes, writers, queue })
             })
         })
     }
@@ -57,6 +61,8 @@ pub struct Trial {
     pub requests_per_update: f64,
     /// Those of them that cost write units.
     pub writes_per_update: f64,
+    /// Those of them that DynamoDB throttled.
+    pub throttled_per_update: f64,
     /// Half of the callers waited no longer than so many milliseconds.
     pub p50_ms: f64,
     /// 99 of 100 callers waited no longer.
@@ -73,11 +79,12 @@ impl fmt::Display for Trial {
         let turns = if queue { "in turn" } else { "apart" };
         write!(
             f,
-            "{load:<6}  {processes} x {writers:<3}  {turns:<7}  {:>6.0}/s  {:>6.2} requests  {:>6.2} writes  {:>7.0} ms (99 %)  \
-             {:>7.0} ms (longest)  {:>5.2} % gave up  {}",
+            "{load:<6}  {processes} x {writers:<3}  {turns:<7}  {:>6.0}/s  {:>6.2} requests  {:>6.2} writes  {:>6.2} throttled  \
+             {:>7.0} ms (99 %)  {:>7.0} ms (longest)  {:>5.2} % gave up  {}",
             self.updates_per_second,
             self.requests_per_update,
             self.writes_per_update,
+            self.throttled_per_update,
             self.p99_ms,
             self.longest_ms,
             self.gave_up,
@@ -90,7 +97,7 @@ impl fmt::Display for Trial {
 const ONE_WAY: RangeInclusive<u64> = 1_500..=2_500;
 const DEADLINE: u64 = 30_000_000;
 /// How long a steady load lasts, in microseconds.
-const STEADY: u64 = 30_000_000;
+const STEADY: u64 = 120_000_000;
 const BURSTS: u64 = 40;
 
 /// Lets `policy` play in `scene`. The same arguments give the same figures.
@@ -105,7 +112,7 @@ pub fn play(policy: Policy, scene: Scene) -> Trial {
     let mut dice = Rng::with_seed(7);
     let seconds: f64 =
         (0..rounds).map(|_| Round::new(policy, scene, &mut dice, &mut counts).run(end) as f64 / 1e6).sum();
-    let Counts { updates, gave_up, requests, writes, waits } = counts;
+    let Counts { updates, gave_up, requests, writes, throttled, waits } = counts;
     let (updates, gave_up) = (updates as f64, gave_up as f64);
     let milliseconds = |percent| waits.percentile(percent).as_secs_f64() * 1e3;
     Trial {
@@ -114,6 +121,7 @@ pub fn play(policy: Policy, scene: Scene) -> Trial {
         updates_per_second: updates / seconds,
         requests_per_update: requests as f64 / updates,
         writes_per_update: writes as f64 / updates,
+        throttled_per_update: throttled as f64 / updates,
         p50_ms: milliseconds(50),
         p99_ms: milliseconds(99),
         longest_ms: milliseconds(100),
@@ -127,6 +135,7 @@ struct Counts {
     gave_up: u64,
     requests: u64,
     writes: u64,
+    throttled: u64,
     waits: Histogram,
 }
 
@@ -134,19 +143,44 @@ struct Counts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Read,
-    ReadAnswer { version: u64 },
-    Write { expected: u64 },
-    Applied { version: u64 },
-    Refused { version: u64 },
-    Woken { version: u64 },
+    ReadAnswer {
+        version: u64,
+    },
+    Write {
+        expected: u64,
+    },
+    Applied {
+        version: u64,
+    },
+    Refused {
+        version: u64,
+    },
+    Throttled {
+        expected: u64,
+    },
+    /// The SDK sends a write again.
+    Resent {
+        expected: u64,
+    },
+    /// dynalock does, as a request of its own.
+    Rewritten {
+        expected: u64,
+    },
+    OutOfTime,
+    Woken {
+        version: u64,
+    },
 }
 
 /// Callers that take turns: those of one process, or a single one.
 #[derive(Debug)]
 struct Turns {
+    process: usize,
     /// When each of those who wait began to; the first one is at work.
     since: VecDeque<u64>,
     attempts: u32,
+    /// How often the SDK sent the write that is under way.
+    sent: u32,
     immediate: u32,
     delays: Delays,
 }
@@ -159,6 +193,9 @@ struct Round<'a> {
     counts: &'a mut Counts,
     now: u64,
     version: u64,
+    partition: Partition,
+    /// One for each process.
+    quotas: Vec<Quota>,
     turns: Vec<Turns>,
     /// By time; events of the same moment in the order in which they were planned.
     events: BinaryHeap<Reverse<(u64, u64, usize, Event)>>,
@@ -168,16 +205,21 @@ struct Round<'a> {
 impl<'a> Round<'a> {
     fn new(policy: Policy, scene: Scene, dice: &'a mut Rng, counts: &'a mut Counts) -> Self {
         let Scene { load, processes, writers, queue } = scene;
-        let (queues, length) = if queue { (processes, writers) } else { (processes * writers, 1) };
-        let turns = |_| Turns {
+        let (queues, length) = if queue { (1, writers) } else { (writers, 1) };
+        let turns = |process| Turns {
+            process,
             since: (0..length).map(|_| 0).collect(),
             attempts: 1,
+            sent: 0,
             immediate: policy.immediate,
             delays: policy.delays(),
         };
-        let turns = (0..queues).map(turns).collect();
-        let (now, version, events, planned) = (0, 0, BinaryHeap::new(), 0);
-        Self { policy, load, dice, counts, now, version, turns, events, planned }
+        let turns =
+            (0..processes as usize).flat_map(|process| (0..queues).map(move |_| turns(process))).collect();
+        let quotas = (0..processes).map(|_| Quota::full()).collect();
+        let (partition, events) = (Partition::rested(), BinaryHeap::new());
+        let (now, version, planned) = (0, 0, 0);
+        Self { policy, load, dice, counts, now, version, partition, quotas, turns, events, planned }
     }
 
     /// Goes on until nobody waits, or `end`; returns when that was.
@@ -196,19 +238,23 @@ impl<'a> Round<'a> {
     fn happen(&mut self, caller: usize, event: Event) {
         match event {
             Event::Read => self.travel(caller, Event::ReadAnswer { version: self.version }),
-            Event::ReadAnswer { version } => self.write(caller, version),
-            Event::Write { expected } if expected == self.version => {
-                self.version += 1;
-                self.travel(caller, Event::Applied { version: self.version });
+            Event::ReadAnswer { version } => {
+                self.quota(caller).succeeded();
+                self.write(caller, version);
             }
-            Event::Write { .. } => self.travel(caller, Event::Refused { version: self.version }),
+            Event::Write { expected } => self.arrive(caller, expected),
             Event::Applied { version } => {
+                self.quota(caller).succeeded();
                 let since = self.turns[caller].since[0];
                 self.counts.updates += 1;
                 self.counts.waits.record(Duration::from_micros(self.now - since));
                 self.next_turn(caller, Some(version));
             }
             Event::Refused { version } => self.refused(caller, version),
+            Event::Throttled { expected } => self.throttled(caller, expected),
+            Event::Resent { expected } => self.send(caller, expected),
+            Event::Rewritten { expected } => self.write(caller, expected),
+            Event::OutOfTime => self.give_up(caller),
             Event::Woken { version } => match self.policy.order {
                 Order::SleepThenRead => self.read(caller),
                 Order::ReadThenSleep => self.write(caller, version),
@@ -216,16 +262,27 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// A write has come to the item.
+    fn arrive(&mut self, caller: usize, expected: u64) {
+        let answer = if !self.partition.takes(self.now) {
+            self.counts.throttled += 1;
+            Event::Throttled { expected }
+        } else if expected == self.version {
+            self.counts.writes += 1;
+            self.version += 1;
+            Event::Applied { version: self.version }
+        } else {
+            self.counts.writes += 1;
+            Event::Refused { version: self.version }
+        };
+        self.travel(caller, answer);
+    }
+
     fn refused(&mut self, caller: usize, version: u64) {
         let turns = &mut self.turns[caller];
-        if turns.attempts == self.policy.attempts || self.now - turns.since[0] > DEADLINE {
-            self.counts.gave_up += 1;
-            return self.next_turn(caller, None);
-        }
-        turns.attempts += 1;
         if turns.immediate > 0 {
             turns.immediate -= 1;
-            return self.write(caller, version);
+            return if self.attempt(caller) { self.write(caller, version) } else { self.give_up(caller) };
         }
         let is_renewed = match self.policy.renewal {
             Renewal::Never => false,
@@ -235,18 +292,58 @@ impl<'a> Round<'a> {
         if is_renewed {
             turns.immediate = self.policy.immediate;
         }
+        self.sleep(caller, Event::Woken { version });
+    }
+
+    /// First the SDK sends the write again, as often as it does so; then dynalock does, which makes the SDK begin anew. None
+    /// of them reads the item.
+    fn throttled(&mut self, caller: usize, expected: u64) {
+        let turns = &mut self.turns[caller];
+        let left = (turns.since[0] + DEADLINE).saturating_sub(self.now);
+        match self.quotas[turns.process].retry(turns.sent, self.dice) {
+            Some(delay) if delay >= left => self.plan(left, caller, Event::OutOfTime),
+            Some(delay) => self.plan(delay, caller, Event::Resent { expected }),
+            None => self.sleep(caller, Event::Rewritten { expected }),
+        }
+    }
+
+    /// Takes one more attempt; `false` if there is none left.
+    fn attempt(&mut self, caller: usize) -> bool {
+        let turns = &mut self.turns[caller];
+        let is_left = turns.attempts < self.policy.attempts && self.now - turns.since[0] < DEADLINE;
+        turns.attempts += 1;
+        is_left
+    }
+
+    /// Goes on with `event` after a delay, unless the call ends before.
+    fn sleep(&mut self, caller: usize, event: Event) {
+        let turns = &mut self.turns[caller];
         let delay = turns.delays.next(self.dice);
-        self.plan(delay, caller, Event::Woken { version });
+        let is_in_time = self.now + delay - turns.since[0] < DEADLINE;
+        if is_in_time && self.attempt(caller) {
+            self.plan(delay, caller, event);
+        } else {
+            self.give_up(caller);
+        }
+    }
+
+    fn give_up(&mut self, caller: usize) {
+        self.counts.gave_up += 1;
+        self.next_turn(caller, None);
     }
 
     /// Ends a call. Whoever comes next needs no read if the item is known, and there was somebody to take it over.
+    ///
+    /// Those whose deadline came while they waited gave up. That is seen only when it is their turn.
     fn next_turn(&mut self, caller: usize, written: Option<u64>) {
         let turns = &mut self.turns[caller];
         let is_handed_on = turns.since.len() > 1;
-        turns.since.pop_front();
+        let late = turns.since.iter().skip(1).take_while(|since| self.now - **since >= DEADLINE).count();
+        turns.since.drain(..=late);
         if self.load == Load::Steady {
-            turns.since.push_back(self.now);
+            turns.since.extend((0..=late).map(|_| self.now));
         }
+        self.counts.gave_up += late as u64;
         (turns.attempts, turns.immediate, turns.delays) = (1, self.policy.immediate, self.policy.delays());
         match written.filter(|_| is_handed_on) {
             _ if turns.since.is_empty() => {}
@@ -255,14 +352,23 @@ impl<'a> Round<'a> {
         }
     }
 
+    fn quota(&mut self, caller: usize) -> &mut Quota {
+        &mut self.quotas[self.turns[caller].process]
+    }
+
     fn read(&mut self, caller: usize) {
         self.counts.requests += 1;
         self.travel(caller, Event::Read);
     }
 
     fn write(&mut self, caller: usize, expected: u64) {
+        self.turns[caller].sent = 0;
+        self.send(caller, expected);
+    }
+
+    fn send(&mut self, caller: usize, expected: u64) {
+        self.turns[caller].sent += 1;
         self.counts.requests += 1;
-        self.counts.writes += 1;
         self.travel(caller, Event::Write { expected });
     }
 

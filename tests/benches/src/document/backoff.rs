@@ -82,7 +82,7 @@ fn grid(page: &mut String, trials: &[Trial]) -> fmt::Result {
          table a process | steady, a table each | steady, one table a process |\n|---|---:|---:|---:|---:|\n",
     );
     for processes in Scene::PROCESSES {
-        for writers in Scene::WRITERS {
+        for writers in Scene::writers(processes) {
             write!(page, "| {processes} x {writers} |")?;
             for load in [Load::Burst, Load::Steady] {
                 for queue in [false, true] {
