@@ -41,6 +41,23 @@ pub enum Renewal {
     Always,
 }
 
+/// What a loop does once the SDK does not send a throttled write again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Throttled {
+    /// Sends it again after the next delay.
+    SendAgain,
+    /// Sends it again after a delay of its own, of up to a second.
+    SendAgainLater,
+    /// Reads after the next delay: the write was not applied, and is likely to be outdated.
+    Read,
+}
+
+impl Throttled {
+    /// The limit of the delay of its own, in microseconds.
+    pub(crate) const LATER: u64 = 1_000_000;
+}
+
 /// What a loop does after a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
@@ -52,6 +69,8 @@ pub struct Policy {
     pub renewal: Renewal,
     /// What it writes after a delay.
     pub order: Order,
+    /// What it does where the item is written too often for DynamoDB.
+    pub throttled: Throttled,
     /// The first limit of a delay, in milliseconds.
     pub first_ms: f64,
     /// The highest limit of a delay, in milliseconds.
@@ -67,6 +86,7 @@ impl Policy {
         immediate: 2,
         renewal: Renewal::IfOthersWait,
         order: Order::SleepThenRead,
+        throttled: Throttled::SendAgain,
         first_ms: 10.0,
         max_ms: 250.0,
         attempts: 512,
@@ -82,10 +102,12 @@ impl Policy {
         let max = [100.0, 500.0, 1000.0].map(|max_ms| Self { max_ms, ..ours });
         let first = [5.0, 20.0].map(|first_ms| Self { first_ms, ..ours });
         let order = Self { order: Order::ReadThenSleep, ..ours };
+        let throttled =
+            [Throttled::SendAgainLater, Throttled::Read].map(|throttled| Self { throttled, ..ours });
         let attempts = Self { attempts: 64, ..ours };
         let mut all = vec![ours];
         all.extend(jitter.into_iter().chain(immediate).chain([order]).chain(renewal));
-        all.extend(first.into_iter().chain(max).chain([attempts]));
+        all.extend(first.into_iter().chain(max).chain(throttled).chain([attempts]));
         all
     }
 
@@ -138,6 +160,11 @@ impl Policy {
             Renewal::Always => all.push("tries at once always anew".to_owned()),
             Renewal::IfOthersWait => {}
         }
+        match self.throttled {
+            Throttled::SendAgainLater => all.push("up to 1 s after throttling".to_owned()),
+            Throttled::Read => all.push("reads after throttling".to_owned()),
+            Throttled::SendAgain => {}
+        }
         if self.first_ms.total_cmp(&ours.first_ms).is_ne() {
             all.push(format!("first limit {} ms", self.first_ms));
         }
@@ -167,6 +194,16 @@ impl fmt::Display for Renewal {
             Self::Never => "never",
             Self::IfOthersWait => "if others wait",
             Self::Always => "always",
+        })
+    }
+}
+
+impl fmt::Display for Throttled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::SendAgain => "send again",
+            Self::SendAgainLater => "send again later",
+            Self::Read => "read",
         })
     }
 }

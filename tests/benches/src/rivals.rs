@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crowd::Load;
 use crate::histogram::Histogram;
-use crate::policy::{Delays, Order, Policy, Renewal};
+use crate::policy::{Delays, Order, Policy, Renewal, Throttled};
 use crate::throttling::{Partition, Quota};
 
 /// Who wants the item.
@@ -96,7 +96,7 @@ impl fmt::Display for Trial {
 /// How long a request takes one way, in microseconds: 3 to 5 ms for both, so that nobody keeps step with anybody.
 const ONE_WAY: RangeInclusive<u64> = 1_500..=2_500;
 const DEADLINE: u64 = 30_000_000;
-/// How long a steady load lasts, in microseconds.
+/// How long a steady load lasts, in microseconds: long enough for those who give up to be counted.
 const STEADY: u64 = 120_000_000;
 const BURSTS: u64 = 40;
 
@@ -166,6 +166,8 @@ enum Event {
     Rewritten {
         expected: u64,
     },
+    /// dynalock reads first.
+    Outdated,
     OutOfTime,
     Woken {
         version: u64,
@@ -254,6 +256,7 @@ impl<'a> Round<'a> {
             Event::Throttled { expected } => self.throttled(caller, expected),
             Event::Resent { expected } => self.send(caller, expected),
             Event::Rewritten { expected } => self.write(caller, expected),
+            Event::Outdated => self.read(caller),
             Event::OutOfTime => self.give_up(caller),
             Event::Woken { version } => match self.policy.order {
                 Order::SleepThenRead => self.read(caller),
@@ -295,15 +298,22 @@ impl<'a> Round<'a> {
         self.sleep(caller, Event::Woken { version });
     }
 
-    /// First the SDK sends the write again, as often as it does so; then dynalock does, which makes the SDK begin anew. None
-    /// of them reads the item.
+    /// First the SDK sends the write again, as often as it does so. Then dynalock does, as its policy says, and the SDK begins
+    /// anew.
     fn throttled(&mut self, caller: usize, expected: u64) {
         let turns = &mut self.turns[caller];
         let left = (turns.since[0] + DEADLINE).saturating_sub(self.now);
         match self.quotas[turns.process].retry(turns.sent, self.dice) {
             Some(delay) if delay >= left => self.plan(left, caller, Event::OutOfTime),
             Some(delay) => self.plan(delay, caller, Event::Resent { expected }),
-            None => self.sleep(caller, Event::Rewritten { expected }),
+            None => match self.policy.throttled {
+                Throttled::SendAgain => self.sleep(caller, Event::Rewritten { expected }),
+                Throttled::SendAgainLater => {
+                    let delay = self.dice.u64(0..Throttled::LATER);
+                    self.sleep_for(delay, caller, Event::Rewritten { expected });
+                }
+                Throttled::Read => self.sleep(caller, Event::Outdated),
+            },
         }
     }
 
@@ -315,11 +325,14 @@ impl<'a> Round<'a> {
         is_left
     }
 
-    /// Goes on with `event` after a delay, unless the call ends before.
+    /// Goes on with `event` after the next delay, unless the call ends before.
     fn sleep(&mut self, caller: usize, event: Event) {
-        let turns = &mut self.turns[caller];
-        let delay = turns.delays.next(self.dice);
-        let is_in_time = self.now + delay - turns.since[0] < DEADLINE;
+        let delay = self.turns[caller].delays.next(self.dice);
+        self.sleep_for(delay, caller, event);
+    }
+
+    fn sleep_for(&mut self, delay: u64, caller: usize, event: Event) {
+        let is_in_time = self.now + delay - self.turns[caller].since[0] < DEADLINE;
         if is_in_time && self.attempt(caller) {
             self.plan(delay, caller, event);
         } else {
@@ -400,6 +413,69 @@ mod tests {
     fn those_who_take_turns_need_one_read() {
         let trial = play(Policy::DYNALOCK, Scene { load: Load::Burst, writers: 100, queue: true, ..ALONE });
         assert!((trial.requests_per_update - 1.01).abs() < 1e-9, "{trial:?}");
+    }
+
+    #[test]
+    fn an_item_takes_a_thousand_writes_a_second() {
+        let crowd = Scene { processes: 5, writers: 100, ..ALONE };
+        for (scene, is_throttled) in [(crowd, true), (Scene { queue: true, ..crowd }, false)] {
+            let trial = play(Policy::DYNALOCK, scene);
+            let writes_per_second = trial.updates_per_second * trial.writes_per_update;
+            assert_eq!(trial.throttled_per_update > 0.0, is_throttled, "{trial:?}");
+            assert_eq!(writes_per_second > 990.0, is_throttled, "{trial:?}");
+            // The first second also brings what was saved before.
+            assert!(writes_per_second <= 1_000.0 * 121.0 / 120.0, "{trial:?}");
+        }
+    }
+
+    /// What is planned after a throttled write that was sent so often: when, and what.
+    fn after_throttling(policy: Policy, sent: u32, now: u64) -> Option<(u64, Event)> {
+        let (mut dice, mut counts) = (Rng::with_seed(7), Counts::default());
+        let mut round = Round::new(policy, Scene { load: Load::Burst, ..ALONE }, &mut dice, &mut counts);
+        (round.now, round.turns[0].sent) = (now, sent);
+        round.throttled(0, 5);
+        let planned = round.events.pop();
+        assert_eq!(counts.gave_up, u64::from(planned.is_none()));
+        planned.map(|Reverse((time, _, _, event))| (time, event))
+    }
+
+    #[test]
+    fn a_throttled_write_is_sent_again_by_the_sdk_and_then_by_dynalock() {
+        let ours = Policy::DYNALOCK;
+        let later = Policy { throttled: Throttled::SendAgainLater, ..ours };
+        let reads = Policy { throttled: Throttled::Read, ..ours };
+        for (policy, sent, limit, event) in [
+            (ours, 1, 1_000_000, Event::Resent { expected: 5 }),
+            (ours, 2, 2_000_000, Event::Resent { expected: 5 }),
+            (ours, 3, 10_000, Event::Rewritten { expected: 5 }),
+            (later, 3, 1_000_000, Event::Rewritten { expected: 5 }),
+            (reads, 3, 10_000, Event::Outdated),
+        ] {
+            let planned = after_throttling(policy, sent, 0);
+            let is_meant = planned.is_some_and(|(time, planned)| time < limit && planned == event);
+            assert!(is_meant, "{planned:?} after {sent}");
+        }
+    }
+
+    #[test]
+    fn no_write_is_sent_again_after_the_deadline() {
+        assert_eq!(after_throttling(Policy::DYNALOCK, 1, DEADLINE - 1), Some((DEADLINE, Event::OutOfTime)));
+        assert_eq!(after_throttling(Policy::DYNALOCK, 3, DEADLINE - 1), None);
+        assert_eq!(after_throttling(Policy { attempts: 1, ..Policy::DYNALOCK }, 3, 0), None);
+    }
+
+    #[test]
+    fn whoever_waits_for_a_turn_until_the_deadline_gives_up() {
+        for (load, left) in [(Load::Burst, 2), (Load::Steady, 5)] {
+            let (mut dice, mut counts) = (Rng::with_seed(7), Counts::default());
+            let scene = Scene { load, writers: 5, queue: true, ..ALONE };
+            let mut round = Round::new(Policy::DYNALOCK, scene, &mut dice, &mut counts);
+            round.turns[0].since = [0, 0, 0, 1, 1].into();
+            round.now = DEADLINE;
+            round.next_turn(0, Some(1));
+            assert_eq!((round.turns[0].since.len(), round.turns[0].since[0]), (left, 1));
+            assert_eq!(counts.gave_up, 2);
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@ use fastrand::Rng;
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
 ///
-/// This is a token bucket. How much of what was not used before DynamoDB lets pass at once, above the limit of a partition, is
-/// not documented; here it is what one second brings.
+/// This is a token bucket. How much of what was not used before may pass at once, above the limit of a partition, DynamoDB does
+/// not document; here it is what one second brings. Reads have a limit of their own, 3,000 units a second, which is not modelled:
+/// they are fewer than the writes that come to the item.
 #[derive(Debug)]
 pub(crate) struct Partition {
     /// How long nothing was written, with what was written taken off.
@@ -39,9 +40,8 @@ impl Partition {
 ///
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
 ///
-/// A process has one client, and so one quota. Simplified: a request that is cut off by its caller's deadline gives nothing
-/// back, which the SDK does as little, but it also never delays a connection; and the time between two events of the simulation
-/// costs none of the SDK's own work.
+/// A process has one client, and so one quota. Simplified: nothing is lost here, so that only throttling makes the SDK retry;
+/// and a process makes no other requests, whose success would bring tokens too.
 #[derive(Debug)]
 pub(crate) struct Quota {
     tokens: u32,

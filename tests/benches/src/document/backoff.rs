@@ -49,8 +49,8 @@ pub(super) fn write(page: &mut String, trials: &[Trial]) -> fmt::Result {
     for (title, scene) in SCENES {
         writeln!(
             page,
-            "\n{title}:\n\n| | updates/s | requests for an update | writes for an update | wait, median | wait, 99 % | longest wait \
-             | gave up |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+            "\n{title}:\n\n| | updates/s | requests for an update | writes for an update | throttled for an update | wait, \
+             median | wait, 99 % | longest wait | gave up |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"
         )?;
         for policy in Policy::variations() {
             let trial = trials.iter().find(|trial| trial.policy == policy && trial.scene == scene);
@@ -63,11 +63,12 @@ pub(super) fn write(page: &mut String, trials: &[Trial]) -> fmt::Result {
 fn line(page: &mut String, trial: &Trial) -> fmt::Result {
     writeln!(
         page,
-        "| {} | {} | {:.2} | {:.2} | {} ms | {} ms | {} ms | {} % |",
+        "| {} | {} | {:.2} | {:.2} | {:.2} | {} ms | {} ms | {} ms | {} % |",
         trial.policy.difference(),
         significant(trial.updates_per_second),
         trial.requests_per_update,
         trial.writes_per_update,
+        trial.throttled_per_update,
         significant(trial.p50_ms),
         significant(trial.p99_ms),
         significant(trial.longest_ms),
@@ -107,19 +108,21 @@ fn grid(page: &mut String, trials: &[Trial]) -> fmt::Result {
 /// None: a `String` takes everything.
 pub fn csv(trials: &[Trial]) -> Result<String, fmt::Error> {
     let mut table = String::from(
-        "load,processes,writers,in_turn,jitter,tries_at_once,renewed,order,first_ms,max_ms,attempts,updates_per_second,\
-         requests_per_update,writes_per_update,p50_ms,p99_ms,longest_ms,gave_up_percent\n",
+        "load,processes,writers,in_turn,jitter,tries_at_once,renewed,order,throttled,first_ms,max_ms,attempts,updates_per_second,\
+         requests_per_update,writes_per_update,throttled_per_update,p50_ms,p99_ms,longest_ms,gave_up_percent\n",
     );
     for trial in trials {
         let Scene { load, processes, writers, queue } = trial.scene;
-        let Policy { jitter, immediate, renewal, order, first_ms, max_ms, attempts } = trial.policy;
+        let Policy { jitter, immediate, renewal, order, throttled, first_ms, max_ms, attempts } =
+            trial.policy;
         writeln!(
             table,
-            "{load},{processes},{writers},{queue},{jitter},{immediate},{renewal},\"{order}\",{first_ms},{max_ms},{attempts},{:.0},{:.2},\
-             {:.2},{:.0},{:.0},{:.0},{:.2}",
+            "{load},{processes},{writers},{queue},{jitter},{immediate},{renewal},\"{order}\",{throttled},{first_ms},{max_ms},{attempts},\
+             {:.0},{:.2},{:.2},{:.2},{:.0},{:.0},{:.0},{:.2}",
             trial.updates_per_second,
             trial.requests_per_update,
             trial.writes_per_update,
+            trial.throttled_per_update,
             trial.p50_ms,
             trial.p99_ms,
             trial.longest_ms,
