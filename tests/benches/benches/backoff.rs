@@ -1,7 +1,7 @@
 //! What a loop should do after a conflict: many policies, simulated on one item that everybody changes.
 //!
-//! `cargo bench -p dynalock-benches --bench backoff` plays every policy with 1 to 100 writers in each of 1, 2 and 5 processes. It
-//! takes a minute, prints dynalock's own figures, and leaves all of them for the report. They are the same on each machine.
+//! `cargo bench -p dynalock-benches --bench backoff` plays every policy with 1 to 100 writers in each of 1 to 50 processes. It
+//! takes a minute or two, prints dynalock's own figures, and leaves all of them for the report. They are the same on each machine.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
