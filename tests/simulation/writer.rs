@@ -257,7 +257,7 @@ fn refused(error: &Error) -> Answer {
         Error::NotFound => Answer::NotFound,
         Error::ConditionFailed(_) => Answer::ConditionFailed,
         Error::OutcomeUnknown(_) => Answer::Unknown(None),
-        Error::Sdk(_) => Answer::Failed,
+        Error::Busy { .. } | Error::Sdk(_) => Answer::Failed,
         error => panic!("no call of the simulation can end in {error:?}"),
     }
 }
