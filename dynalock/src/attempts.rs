@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata};
 /// Answers that say for certain that DynamoDB did not carry out the request.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
-const DEFINITE: [&str; 24] = [
+pub(crate) const DEFINITE: [&str; 25] = [
     "AccessDeniedException",
     "ConditionalCheckFailedException",
     "ExpiredTokenException",
@@ -32,6 +32,7 @@ const DEFINITE: [&str; 24] = [
     "ResourceInUseException",
     "ResourceNotFoundException",
     "SerializationException",
+    "SignatureDoesNotMatch",
     "SignatureDoesNotMatchException",
     "Throttling",
     "ThrottlingException",

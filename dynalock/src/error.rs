@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::interceptors::error::InterceptorError;
 
 use crate::conflict::Conflict;
 use crate::item::Item;
@@ -305,7 +306,7 @@ enum Cause {
 /// may be about attributes.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
-const ABOUT_NO_ITEM: [&str; 9] = [
+const ABOUT_NO_ITEM: [&str; 10] = [
     "ExpiredTokenException",
     "IncompleteSignatureException",
     "InvalidSignatureException",
@@ -314,6 +315,7 @@ const ABOUT_NO_ITEM: [&str; 9] = [
     "RequestExpired",
     "ResourceNotFoundException",
     "SignatureDoesNotMatch",
+    "SignatureDoesNotMatchException",
     "UnrecognizedClientException",
 ];
 
@@ -340,7 +342,12 @@ impl SdkFailure {
     pub(crate) fn is_about_no_item(&self) -> bool {
         match &self.cause {
             Cause::Service(error) => error.code().is_some_and(|code| ABOUT_NO_ITEM.contains(&code)),
-            Cause::Transport(_) => true,
+            // An interceptor of the client's may have looked at the item.
+            Cause::Transport(error) => {
+                let error: &(dyn StdError + 'static) = &**error;
+                let mut causes = std::iter::successors(Some(error), |&error| error.source());
+                !causes.any(|error| error.is::<InterceptorError>())
+            }
         }
     }
 
@@ -406,6 +413,13 @@ impl StdError for SdkFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempts::DEFINITE;
+
+    /// Else what is told to all would not be known to be refused.
+    #[test]
+    fn what_is_about_no_item_is_definite() {
+        assert!(ABOUT_NO_ITEM.iter().all(|code| DEFINITE.contains(code)));
+    }
 
     #[test]
     fn an_error_fits_in_64_bytes() {

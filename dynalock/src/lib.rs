@@ -235,6 +235,7 @@ mod snapshot;
 mod stamp;
 mod table;
 mod target;
+mod ticket;
 mod transact;
 mod transaction;
 mod tx;

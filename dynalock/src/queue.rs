@@ -1,8 +1,11 @@
 //! Callers that wait for the same item: they take turns, hand on what they know of it, and may share a write.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
@@ -11,13 +14,14 @@ use crate::attempts::Attempts;
 use crate::call::Tally;
 use crate::condition::Condition;
 use crate::draft::Draft;
-use crate::error::{Error, Result, SdkFailure, Unknown};
+use crate::error::{Error, Result, Unknown};
 use crate::item::Item;
 use crate::key::KeyId;
 use crate::retry::{Budget, IMMEDIATE, Retry};
 use crate::schema::Schema;
 use crate::send::Single;
 use crate::target::Target;
+use crate::ticket::{Members, Outcome, Status, Ticket};
 use crate::write::Intent;
 
 /// How many callers may wait for one item.
@@ -69,7 +73,7 @@ impl Batch {
 
     /// Whether it is too large already for one who may be in a batch of `size`.
     fn is_full(&self, size: usize) -> bool {
-        self.members.0.len() >= self.size.min(size)
+        self.members.len() >= self.size.min(size)
     }
 }
 
@@ -81,106 +85,6 @@ struct Flight {
     written: Option<Item>,
     as_of: u64,
     members: Members,
-}
-
-/// What became of a write, for one of its members.
-#[derive(Clone, Copy)]
-pub(crate) enum Outcome {
-    /// Applied, with the changes of so many calls. The last one's object is what is stored, at this version; the others
-    /// changed what is no longer so.
-    Applied { batch: usize, version: Option<u64> },
-    /// Not applied: to be done again.
-    Again,
-    /// Not applied, and one of several members may be to blame: each is to go on in a batch of this size. Half of the last
-    /// one, so that the one to blame is found after few writes.
-    Smaller(usize),
-}
-
-/// How far a member's write is.
-#[derive(Clone)]
-enum Status {
-    /// Not sent yet.
-    Drafted,
-    /// Not sent yet, and its caller is gone.
-    Withdrawn,
-    Sent(Intent),
-    Done(Outcome),
-    /// Not applied, for a reason that stands in the way of every write.
-    Refused(SdkFailure),
-    /// Sent, and what became of it cannot be found out.
-    Lost(Intent),
-}
-
-/// What a member of a write shares with those who carry it.
-struct Ticket(Mutex<Status>);
-
-impl Ticket {
-    fn status(&self) -> MutexGuard<'_, Status> {
-        lock(&self.0)
-    }
-
-    /// Ends the caller's part. What was not sent yet then never is.
-    fn withdraw(&self) -> Status {
-        let mut status = self.status();
-        if matches!(*status, Status::Drafted) {
-            *status = Status::Withdrawn;
-        }
-        status.clone()
-    }
-}
-
-/// The callers whose changes are in one write, in the order of their changes.
-#[derive(Default)]
-struct Members(Vec<Arc<Ticket>>);
-
-impl Members {
-    /// Lets the write go out, unless it holds what a caller has withdrawn.
-    fn seal(&self, intent: Intent) -> bool {
-        self.0.iter().all(|ticket| {
-            let mut status = ticket.status();
-            let is_drafted = matches!(*status, Status::Drafted);
-            if is_drafted {
-                *status = Status::Sent(intent);
-            }
-            is_drafted
-        })
-    }
-
-    fn end(&self, status: &Status) {
-        for ticket in &self.0 {
-            *ticket.status() = status.clone();
-        }
-    }
-
-    fn applied(&self, version: Option<u64>) {
-        let applied = |version| Status::Done(Outcome::Applied { batch: self.0.len(), version });
-        self.end(&applied(None));
-        if let Some(last) = self.0.last() {
-            *last.status() = applied(version);
-        }
-    }
-
-    /// Whether `ticket` is the only one.
-    fn is_only(&self, ticket: Option<&Arc<Ticket>>) -> bool {
-        matches!((&self.0[..], ticket), ([only], Some(ticket)) if Arc::ptr_eq(only, ticket))
-    }
-
-    /// Whether any of their callers is still there.
-    fn are_awaited(&self) -> bool {
-        self.0.iter().any(|ticket| Arc::strong_count(ticket) > 1)
-    }
-}
-
-/// A write that is given up before it is sent was not applied.
-impl Drop for Members {
-    fn drop(&mut self) {
-        for ticket in &self.0 {
-            let mut status = ticket.status();
-            if matches!(*status, Status::Drafted) {
-                *status = Status::Done(Outcome::Again);
-            }
-        }
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -306,9 +210,7 @@ impl Place<'_> {
 
     /// Adds the caller, who has made its change and may be in a batch of `size`, and lets others add theirs if there is room.
     pub(crate) fn join(&mut self, mut batch: Batch, size: usize) {
-        let ticket = Arc::new(Ticket(Mutex::new(Status::Drafted)));
-        batch.members.0.push(Arc::clone(&ticket));
-        self.ticket = Some(ticket);
+        self.ticket = Some(batch.members.add());
         batch.size = batch.size.min(size);
         let is_full = batch.is_full(size);
         if let Some(desk) = &mut self.desk {
@@ -327,7 +229,7 @@ impl Place<'_> {
     /// What became of the caller's change. Whoever comes round again before it is sent, sends it.
     pub(crate) async fn outcome(&mut self, extra: Option<&Condition>) -> Result<Outcome> {
         loop {
-            let status = self.ticket.as_deref().map_or(Status::Withdrawn, |ticket| ticket.status().clone());
+            let status = self.ticket.as_deref().map_or(Status::Withdrawn, Ticket::status);
             let desk = match (status, self.desk.take()) {
                 (Status::Lost(write), _) => return Err(self.lost(write, None)),
                 (Status::Refused(failure), _) => return Err(Error::Sdk(failure.into())),
@@ -340,9 +242,10 @@ impl Place<'_> {
                 }
                 (_, Some(desk)) => desk,
                 (_, None) => {
-                    self.desk = match self.turn().await {
-                        Ok(desk) => Some(desk),
-                        Err(late) => match self.ticket.as_deref().map(Ticket::withdraw) {
+                    self.desk = match self.turn_or_answer().await {
+                        None => None,
+                        Some(Ok(desk)) => Some(desk),
+                        Some(Err(late)) => match self.ticket.as_deref().map(Ticket::withdraw) {
                             Some(Status::Sent(write)) => return Err(self.lost(write, Some(late))),
                             Some(Status::Done(_) | Status::Refused(_) | Status::Lost(_)) => None,
                             _ => return Err(late),
@@ -355,6 +258,18 @@ impl Place<'_> {
             self.desk = Some(desk);
             sent?;
         }
+    }
+
+    /// Waits for the caller's turn, or until there is an answer that needs none.
+    async fn turn_or_answer(&mut self) -> Option<Result<OwnedMutexGuard<Desk>>> {
+        let ticket = self.ticket.clone()?;
+        let mut answered = pin!(ticket.answered());
+        let mut turn = pin!(self.turn());
+        poll_fn(|context| match answered.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => turn.as_mut().poll(context).map(Some),
+        })
+        .await
     }
 
     /// Waits for the caller's turn. Those who wait are served first, also before one that comes back.
@@ -462,7 +377,7 @@ impl Place<'_> {
                 return Err(error);
             }
             Error::Sdk(failure) if failure.is_about_no_item() => Status::Refused(*failure),
-            _ => Status::Done(Outcome::Smaller((members.0.len() / 2).max(1))),
+            _ => Status::Done(Outcome::Smaller((members.len() / 2).max(1))),
         };
         members.end(&status);
         Ok(())

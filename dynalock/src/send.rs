@@ -104,7 +104,7 @@ impl Target {
             let clean = !attempts.are_unclear();
             let given_up = |error| if clean { error } else { write.unknown(self, error) };
             // After the first lost answer, waiting would let other writers hide what this write left behind.
-            let mut at_once = was_clean && !clean;
+            let at_once = was_clean && !clean;
             let error = match reason {
                 Reason::CheckFailed(reasons) => match write.judged(self, reasons, clean, budget).await {
                     Judged::Applied(applied) => return Ok(applied),
@@ -120,9 +120,12 @@ impl Target {
                     let denied =
                         failure.code() == Some("AccessDeniedException") && attempts.ask_for_no_item();
                     without_item |= denied;
-                    at_once |= denied;
                     let error = Error::Sdk(failure.into());
-                    if !(denied || passing && attempts.can_be_repeated()) {
+                    // It says nothing of the write, and so must not be what is left of the call when its time is up.
+                    if denied && budget.take() {
+                        continue;
+                    }
+                    if denied || !passing || !attempts.can_be_repeated() {
                         return Err(given_up(error));
                     }
                     error

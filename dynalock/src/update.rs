@@ -12,9 +12,10 @@ use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::key::IntoKey;
 use crate::options::{Options, option_methods};
-use crate::queue::{ANY_SIZE, Outcome, Place};
+use crate::queue::{ANY_SIZE, Place};
 use crate::save::raise;
 use crate::table::{BoxFuture, Table};
+use crate::ticket::Outcome;
 use crate::versioned::{Versioned, schema, snapshot};
 
 impl<T: Versioned> Table<T> {
@@ -106,7 +107,8 @@ impl<T: Versioned> Table<T> {
     ///
     /// # Errors
     ///
-    /// As [`update`](Self::update), except for `NotFound`. [`InvalidItem`](Error::InvalidItem) if what `init` makes has
+    /// As [`update`](Self::update), but [`NotFound`](Error::NotFound) and [`AlreadyExists`](Error::AlreadyExists) only if others
+    /// deleted or created the item each time until the retries ended. [`InvalidItem`](Error::InvalidItem) if what `init` makes has
     /// another key.
     pub fn update_or_create<'f, K, I, F>(&self, key: K, init: I, change: F) -> UpdateOrCreate<'f, T, I, F>
     where

@@ -1,10 +1,11 @@
 //! Conditions are about what is stored, and not about what others are changing it to.
 
-use dynalock::{Condition, Error, Table};
+use dynalock::{Condition, Error, Retry, Table};
 use dynalock_tests::faults::Fault;
 use dynalock_tests::polling::together;
+use tokio::time::Instant;
 
-use crate::world::{Answer, Journal, World, add};
+use crate::world::{Answer, Journal, SECOND, World, add};
 
 /// Adds an entry if there are `at_most` so many, as the store has it.
 fn add_if(table: &Table<Journal>, at_most: usize, entry: u32) -> Answer<'static> {
@@ -30,6 +31,25 @@ pub(crate) async fn a_call_with_a_condition_is_written_alone_and_in_its_turn() {
 }
 
 /// Those before it are stored when it is judged, and those after it are not held against it.
+/// Whoever is through goes, whatever the one that sent for it does next.
+#[tokio::test(start_paused = true)]
+async fn who_is_applied_does_not_wait_for_the_next_write() {
+    let world = World::new().await;
+    let table = &world.coalescing;
+    let others = async {
+        world.faults.script("UpdateItem", [Fault::Pass, Fault::Pass, Fault::Delay(20 * SECOND)]);
+        let condition = Condition::new("attribute_exists(id)");
+        let retry = Retry::default().attempt_timeout(100 * SECOND).deadline(100 * SECOND);
+        let alone = table.update("a", |journal| journal.entries.push(3)).condition(condition).retry(retry);
+        let begun = Instant::now();
+        let timed =
+            |answer: Answer<'static>| async move { (answer.await.is_ok(), begun.elapsed().as_secs()) };
+        together([add(table, 1), add(table, 2), alone.into_future()].map(timed)).await
+    };
+    let ended = world.behind_a_write(table, others).await;
+    assert_eq!(ended, [(true, 0), (true, 0), (true, 20)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_condition_is_judged_on_what_is_stored_by_then() {
     let world = World::new().await;

@@ -8,6 +8,7 @@ mod conditions;
 mod conflicts;
 mod creation;
 mod deadlines;
+mod denied;
 mod dropped;
 mod limits;
 mod lost;

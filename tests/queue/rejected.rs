@@ -1,7 +1,18 @@
 //! A batch that is rejected for what it holds: it is halved until only the guilty member fails.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_smithy_runtime_api::client::identity::{
+    IdentityFuture, ResolveCachedIdentity, ResolveIdentity, SharedIdentityResolver,
+};
 use dynalock::{Error, Table, Versioned};
 use dynalock_tests::faults::{Fault, Reply};
 use dynalock_tests::polling::together;
@@ -202,6 +213,84 @@ async fn a_denial_is_told_to_each_after_it_has_tried() {
         "a batch, and each for itself; twice where items may be forbidden: {tries}"
     );
     world.assert_is_quiet().await;
+}
+
+/// Refuses to send what holds a certain text, as a client does that must not let it out of the house.
+#[derive(Debug)]
+struct Guard {
+    /// Or else when the request is made.
+    before_serialization: bool,
+}
+
+impl Intercept for Guard {
+    fn name(&self) -> &'static str {
+        "Guard"
+    }
+
+    fn read_before_serialization(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let is_secret = self.before_serialization && format!("{:?}", context.input()).contains("secret");
+        if is_secret { Err("a secret".into()) } else { Ok(()) }
+    }
+
+    fn read_before_signing(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = String::from_utf8_lossy(context.request().body().bytes().unwrap_or_default());
+        let is_secret = !self.before_serialization && body.contains("secret");
+        if is_secret { Err("a secret".into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_client_refuses_to_send_fails_only_who_wrote_it() {
+    for before_serialization in [true, false] {
+        let world = World::new().await;
+        let config = world.client.config().to_builder().interceptor(Guard { before_serialization });
+        let table = Table::new(&Client::from_conf(config.build()), "journals").coalescing();
+        let guilty = table.update("a", |journal: &mut Journal| journal.note = "secret".into());
+        let calls = [add(&table, 1), guilty.into_future(), add(&table, 3)];
+        let [one, guilty, three] = together(calls).await.try_into().unwrap();
+        assert!(matches!(guilty, Err(Error::Sdk(_))), "{guilty:?}");
+        assert!(one.is_ok() && three.is_ok(), "{one:?} {three:?}");
+    }
+}
+
+/// Credentials that are there for one request; and how often they were asked for.
+#[derive(Debug, Clone, Default)]
+struct Once(Arc<AtomicUsize>);
+
+impl ResolveCachedIdentity for Once {
+    fn resolve_cached_identity<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        components: &'a RuntimeComponents,
+        config: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        if self.0.fetch_add(1, Ordering::Relaxed) > 0 {
+            return IdentityFuture::ready(Err("the credentials are gone".into()));
+        }
+        IdentityFuture::new(async move { resolver.resolve_identity(components, config).await })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_are_gone_are_told_to_each() {
+    let world = World::new().await;
+    let once = Once::default();
+    let config = world.client.config().to_builder().identity_cache(once.clone());
+    let table = Table::new(&Client::from_conf(config.build()), "journals").coalescing();
+    for answer in together(add_each(&table, 1..=100)).await {
+        assert!(matches!(answer, Err(Error::Sdk(_))), "{answer:?}");
+    }
+    assert_eq!(once.0.load(Ordering::Relaxed), 2, "for one read and one write");
 }
 
 /// A refusal that may pass is nobody's fault either, but the sender has no attempts left for the others.
