@@ -139,7 +139,9 @@ What is known about targets that are missed:
   of that. Under a steady load they come close, and pay for it twice: in refused writes, and in waits of seconds for those who sleep.
 - **create, to the SDK**: the same request by hand, with a timeout, an attempt counter and a stamp, takes nearly as many
   instructions; see *to those by hand*.
-- **Distinct keys**: without latency all that counts is work, and on this machine rounds differ by more than the limit leaves.
+- **Distinct keys**: without latency all that counts is work, and the SDK loop has neither timeouts nor an attempt counter; see the
+  instructions *to those by hand* for the same with them. Both send two requests for an update, so that with any distance to the
+  store there is no difference. Rounds differ by more than the limit leaves.
 ";
 
 const PROCESSES_REAL: &str = "
