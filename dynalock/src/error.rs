@@ -346,7 +346,7 @@ impl SdkFailure {
             Cause::Transport(error) => {
                 let error: &(dyn StdError + 'static) = &**error;
                 let mut causes = std::iter::successors(Some(error), |&error| error.source());
-                !causes.any(|error| error.is::<InterceptorError>())
+                !causes.any(<dyn StdError>::is::<InterceptorError>)
             }
         }
     }

@@ -103,7 +103,7 @@ async fn count(
 ) -> Result<(), Box<dyn Error>> {
     let client = distance.client();
     // Nobody is to give up, on however slow a machine.
-    let patient = Retry::default().attempts(u32::MAX).deadline(Duration::from_secs(600));
+    let patient = Retry::default().attempts(u32::MAX).deadline(Duration::from_mins(10));
     let table = || Table::<Counter>::new(&client, TABLE).with_retry(patient);
     let shared = match way {
         Way::Apart | Way::Shared => table(),
