@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::{
     error::SdkError, operation::transact_write_items::TransactWriteItemsError, types::TransactWriteItem,
 };
 use dynalock::{ConditionalWrite, Versioned};
+use dynalock_tests::engines;
 use serde_json::json;
 
 use crate::fixtures::{Account, Stage, alice, number, text};
@@ -31,6 +32,9 @@ const FAILED: &str = "ConditionalCheckFailed";
 
 #[tokio::test]
 async fn a_check_holds_while_the_version_does() {
+    if engines::skipped(&["dynalite"], engines::NO_TRANSACTIONS) {
+        return;
+    }
     let (stage, _) = Stage::of::<Account>().await;
     stage.put(json!({ "id": "alice", "balance": 100, "version": 2 })).await;
     let check = |version| alice(version).check_write().unwrap().transact_write_item(&stage.name);
@@ -60,6 +64,9 @@ async fn a_check_holds_while_the_version_does() {
 
 #[tokio::test]
 async fn a_check_at_version_0_holds_for_an_item_without_a_version() {
+    if engines::skipped(&["dynalite"], engines::NO_TRANSACTIONS) {
+        return;
+    }
     let (stage, _) = Stage::of::<Account>().await;
     let check = || alice(0).check_write().unwrap().transact_write_item(&stage.name);
     assert_eq!(transact(&stage, [check()]).await, Err(vec![FAILED.into()]), "there is no item");
@@ -73,6 +80,9 @@ async fn a_check_at_version_0_holds_for_an_item_without_a_version() {
 
 #[tokio::test]
 async fn every_write_can_be_part_of_a_transaction() {
+    if engines::skipped(&["dynalite"], engines::NO_TRANSACTIONS) {
+        return;
+    }
     let (stage, _) = Stage::of::<Account>().await;
     let named = |id: &str, version| Account { id: id.into(), balance: 7, ..alice(version) };
     for id in ["saved", "replaced", "touched", "deleted"] {

@@ -1,7 +1,8 @@
 //! What `dynalock` does, seen through its public API.
 //!
 //! The store is the one that `DYNALOCK_ENGINE` or `DYNALOCK_ENDPOINT` chooses (see [`dynalock_tests::engines`]). Only tests
-//! that stop the clock, or that are about one kind of store, take the embedded engine whatever is chosen.
+//! that stop the clock, or that are about one kind of store, take the embedded engine whatever is chosen. A test that does not
+//! hold on some engine begins with its name and the reason.
 
 mod adoption;
 mod by_hand;
@@ -23,6 +24,7 @@ mod stores;
 mod traces;
 mod unknown_attributes;
 mod unreachable;
+mod untold;
 mod update;
 mod update_or_create;
 mod versions;

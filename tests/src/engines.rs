@@ -1,7 +1,8 @@
 //! The stores that the tests run against.
 //!
-//! `DYNALOCK_ENGINE` chooses one of `memory` (the default), `disk` and `tcp`; `DYNALOCK_ENDPOINT` names the URL of any
-//! other store, such as another emulator, and goes first.
+//! `DYNALOCK_ENGINE` chooses one of `memory` (the default), `disk` and `tcp`. `DYNALOCK_ENDPOINT` names the URL of any other
+//! store, such as another emulator, and goes first; `DYNALOCK_ENGINE` then says what answers there. `DYNALOCK_AWS=1` chooses
+//! DynamoDB itself: `scripts/engines` starts that, since it also tells what it costs and deletes the tables.
 
 use std::{env, net, thread};
 
@@ -12,6 +13,8 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use dynalock::embedded::Engine;
 use tempfile::TempDir;
+
+use crate::journal;
 
 /// A store, and the HTTP client that reaches it.
 ///
@@ -28,18 +31,21 @@ impl Store {
     ///
     /// # Panics
     ///
-    /// If `DYNALOCK_ENGINE` is none of the known ones.
+    /// If `DYNALOCK_ENGINE` is none of the known ones, or DynamoDB is chosen and something is missing for it.
     #[must_use]
     pub fn chosen() -> Self {
-        if let Ok(url) = env::var("DYNALOCK_ENDPOINT") {
-            return Self::at(&url);
-        }
-        match env::var("DYNALOCK_ENGINE").as_deref() {
-            Err(_) | Ok("memory") => Self::memory(),
-            Ok("disk") => Self::disk(),
-            Ok("tcp") => Self::tcp(),
-            Ok(other) => panic!("DYNALOCK_ENGINE is {other}, not memory, disk or tcp"),
-        }
+        let mut store = match (env::var("DYNALOCK_AWS"), env::var("DYNALOCK_ENDPOINT")) {
+            (Ok(_), url) => Self::aws(url.ok()),
+            (Err(_), Ok(url)) => Self::at(&url),
+            (Err(_), Err(_)) => match &*name() {
+                "memory" => Self::memory(),
+                "disk" => Self::disk(),
+                "tcp" => Self::tcp(),
+                other => panic!("DYNALOCK_ENGINE is {other}, not memory, disk or tcp"),
+            },
+        };
+        store.http_client = journal::requests(store.http_client);
+        store
     }
 
     /// The embedded engine, in memory.
@@ -84,6 +90,37 @@ impl Store {
             .credentials_provider(Credentials::new("tests", "tests", None, None, "tests"))
             .endpoint_url(url);
         Self { config, http_client: aws_smithy_http_client::Builder::new().build_http() }
+    }
+
+    /// DynamoDB, in the Region and with the credentials that the environment has; at `url`, if there is another way to it.
+    #[cfg(feature = "aws")]
+    fn aws(url: Option<String>) -> Self {
+        use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+        let needed = |name: &str| {
+            env::var(name).unwrap_or_else(|_| panic!("DYNALOCK_AWS needs {name}: start scripts/engines"))
+        };
+        // Without one of its own for each run, nobody could tell which tables are left.
+        needed("DYNALOCK_TABLE_PREFIX");
+        let (id, secret) = (needed("AWS_ACCESS_KEY_ID"), needed("AWS_SECRET_ACCESS_KEY"));
+        let token = env::var("AWS_SESSION_TOKEN").ok();
+        let config = config::Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(needed("AWS_REGION")))
+            .credentials_provider(Credentials::new(id, secret, token, None, "environment"));
+        let http = aws_smithy_http_client::Builder::new();
+        match url {
+            Some(url) => Self { config: config.endpoint_url(url), http_client: http.build_http() },
+            None => {
+                let http_client = http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+                Self { config, http_client }
+            }
+        }
+    }
+
+    #[cfg(not(feature = "aws"))]
+    fn aws(_: Option<String>) -> Self {
+        panic!("DYNALOCK_AWS needs the feature aws: start scripts/engines")
     }
 
     /// Returns the configuration of an SDK client, to add to.
@@ -138,10 +175,50 @@ pub async fn client() -> Client {
     client
 }
 
-/// Returns the name of a table that no other test uses, for stores that outlive a test.
+/// Returns the name of a table that no other test uses, for stores that outlive a test. It begins with what
+/// `DYNALOCK_TABLE_PREFIX` says.
 #[must_use]
 pub fn table_name() -> String {
-    format!("dynalock-{:016x}", fastrand::u64(..))
+    let prefix = env::var("DYNALOCK_TABLE_PREFIX");
+    format!("{}{:016x}", prefix.as_deref().unwrap_or("dynalock-"), fastrand::u64(..))
+}
+
+/// Returns what the chosen store is called, such as `memory`; `aws` is DynamoDB itself.
+#[must_use]
+pub fn name() -> String {
+    let chosen = |variable| env::var_os(variable).is_some();
+    match env::var("DYNALOCK_ENGINE") {
+        _ if chosen("DYNALOCK_AWS") => "aws".to_owned(),
+        Ok(name) => name,
+        Err(_) if chosen("DYNALOCK_ENDPOINT") => "endpoint".to_owned(),
+        Err(_) => "memory".to_owned(),
+    }
+}
+
+/// Whether the chosen store runs on this machine's own code, where a request takes well under a millisecond.
+#[must_use]
+pub fn is_fast() -> bool {
+    ["memory", "disk", "tcp"].contains(&&*name())
+}
+
+/// `dynalite` leaves out the item that `ReturnValuesOnConditionCheckFailure` asks for, so that dynalock reads it.
+pub const TELLS_NO_ITEM: &str = "a refused check tells no item";
+
+/// `dynalite` knows no `TransactWriteItems`.
+pub const NO_TRANSACTIONS: &str = "there are no transactions";
+
+/// DynamoDB may answer an eventually consistent read with an older state.
+pub const MAY_READ_OLD: &str = "an eventually consistent read may miss what was just written";
+
+/// Whether the running test does not hold on the chosen store, which is one of `engines`, for this `reason`. Then it is
+/// noted as skipped, and must end.
+#[must_use]
+pub fn skipped(engines: &[&str], reason: &str) -> bool {
+    let skipped = engines.contains(&&*name());
+    if skipped {
+        journal::skipped(reason);
+    }
+    skipped
 }
 
 /// Keeps the folder for as long as its database is open, and no longer: fields are dropped in their order.

@@ -3,6 +3,7 @@
 pub mod engines;
 pub mod faults;
 pub mod history;
+mod journal;
 pub mod polling;
 pub mod recording;
 pub mod runtimes;
