@@ -10,3 +10,6 @@ pub mod transactions {}
 
 #[doc = include_str!("../docs/contention.md")]
 pub mod contention {}
+
+#[doc = include_str!("../docs/interoperation.md")]
+pub mod interoperation {}

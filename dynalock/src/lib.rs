@@ -153,6 +153,8 @@
 //! Where many writers want one item, keep the [`Table`] and clone it: its updates take turns, or share a write if it is
 //! [`coalescing`](Table::coalescing). What contention costs, and how to see it: [`guide::contention`].
 //!
+//! Applications in other languages may write the same table; what they must agree on: [`guide::interoperation`].
+//!
 //! # What the answers mean
 //!
 //! | answer | the write |

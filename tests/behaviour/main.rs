@@ -13,6 +13,7 @@ mod contract;
 mod create;
 mod create_table;
 mod fixtures;
+mod foreign;
 mod get_many;
 mod keys;
 mod limits;
