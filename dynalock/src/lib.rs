@@ -209,6 +209,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempts;
+mod batch;
 mod call;
 mod commit;
 mod condition;
@@ -241,6 +242,7 @@ mod ticket;
 mod transact;
 mod transaction;
 mod tx;
+mod under_way;
 mod update;
 mod verdict;
 mod versioned;
@@ -256,6 +258,7 @@ pub use versioned::Versioned;
 
 pub use table::Table;
 
+pub use batch::{DeleteAll, Outcomes, WriteAll};
 pub use get::{Get, GetMany};
 pub use save::{Delete, Deleted, Write};
 pub use update::{TryUpdate, Update, UpdateOrCreate};

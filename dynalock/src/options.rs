@@ -35,8 +35,8 @@ impl<T> Options<T> {
     }
 
     /// Sends a write that does `kind` with the caller's object.
-    pub(crate) async fn send(&self, kind: Kind, write: ConditionalWrite) -> Result<Applied> {
-        let mut budget = self.retry.start();
+    pub(crate) async fn send(&self, kind: Kind, write: ConditionalWrite, retry: Retry) -> Result<Applied> {
+        let mut budget = retry.start();
         observed(kind.name(), self.table.name(), async {
             let sent = self.table.target().write(write, &mut budget).await;
             Ended::of(sent, *budget.tally())

@@ -122,7 +122,7 @@ impl<'a, T: Versioned> IntoFuture for Write<'a, T> {
         Box::pin(async move {
             let write = options.write(kind, item)?;
             let version = write.next_version();
-            options.send(kind, write).await?;
+            options.send(kind, write, options.retry).await?;
             raise(item, version);
             Ok(())
         })
@@ -163,10 +163,8 @@ impl<'a, T: Versioned> IntoFuture for Delete<'a, T> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { item, options } = self;
         Box::pin(async move {
-            match options.send(Kind::Delete, options.write(Kind::Delete, item)?).await? {
-                Applied::Now => Ok(Deleted::Now),
-                Applied::AlreadyGone => Ok(Deleted::AlreadyGone),
-            }
+            let write = options.write(Kind::Delete, item)?;
+            options.send(Kind::Delete, write, options.retry).await.map(Deleted::of)
         })
     }
 }
@@ -178,4 +176,13 @@ pub enum Deleted {
     Now,
     /// There was no item. After a lost reply that may be because this call deleted it.
     AlreadyGone,
+}
+
+impl Deleted {
+    pub(crate) fn of(applied: Applied) -> Self {
+        match applied {
+            Applied::Now => Self::Now,
+            Applied::AlreadyGone => Self::AlreadyGone,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod engines;
 pub mod faults;
+pub mod gauge;
 pub mod history;
 mod journal;
 pub mod polling;
