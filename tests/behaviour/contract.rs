@@ -1,6 +1,6 @@
 //! What the documentation shows compiles and runs, and futures go where futures go.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use dynalock::{Condition, Deleted, Error, Retry, Table, Versioned};
 use dynalock_tests::engines;
@@ -142,6 +142,10 @@ async fn every_call_can_be_spawned() {
         accounts.save(&mut bob).await?;
         accounts.replace(&mut bob).await?;
         accounts.touch(&mut bob).await?;
+        let mut others = [account("carol"), account("dave")];
+        accounts.create_all(&mut others).on_each(|place, _| assert!(place < 2)).await.into_result()?;
+        accounts.save_all(&mut others).concurrency(1).await.into_result()?;
+        accounts.delete_all(&others).retry(Retry::default()).await.into_result()?;
         accounts.delete(&bob).condition(Condition::new("attribute_exists(id)")).await
     });
     assert_eq!(written.await.unwrap().unwrap(), Deleted::Now);
@@ -164,6 +168,30 @@ async fn many_calls_can_be_joined() {
     assert!(updated.iter().all(|updated| updated.as_ref().is_ok_and(|a| a.balance == 101)));
     let (first, second) = tokio::join!(accounts.get("a0").into_future(), accounts.get("a1").into_future());
     assert!(first.unwrap().is_some() && second.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_batch_takes_whatever_holds_its_objects() -> dynalock::Result<()> {
+    let accounts = accounts().await;
+    let mut listed = vec![account("a"), account("b")];
+    accounts.create_all(&mut listed).await.into_result()?;
+    accounts.save_all(&mut listed[1..]).await.into_result()?;
+    let mut named: HashMap<_, _> = listed.into_iter().map(|account| (account.id.clone(), account)).collect();
+    accounts.save_all(named.values_mut().filter(|account| account.version == 1)).await.into_result()?;
+    assert!(named.values().all(|account| account.version == 2));
+
+    let mut failed = Vec::new();
+    let stale = [account("a"), Account { version: 2, ..account("b") }];
+    let deleted = accounts.delete_all(&stale).on_each(|place, outcome| {
+        if outcome.is_err() {
+            failed.push(place);
+        }
+    });
+    for outcome in &deleted.await {
+        assert!(matches!(outcome, Ok(Deleted::Now) | Err(Error::Conflict(_))), "{outcome:?}");
+    }
+    assert_eq!(failed, [0]);
+    Ok(())
 }
 
 #[tokio::test]
@@ -230,6 +258,9 @@ async fn calls_and_their_futures_are_send_and_small() {
         accounts.replace(&mut alice);
         accounts.touch(&mut alice);
         accounts.delete(&alice);
+        accounts.create_all([&mut alice]);
+        accounts.save_all([&mut alice]).on_each(|_, _| {});
+        accounts.delete_all([&alice]);
         accounts.update("alice", |a| a.balance += 1);
         accounts.try_update("alice", |_| Ok::<_, Error>(()));
         accounts.update_or_create("alice", || account("alice"), |_| {});

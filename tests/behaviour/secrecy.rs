@@ -263,6 +263,9 @@ async fn calls_and_writes_keep_the_item() {
     hides(&table.create(&mut object).condition(condition()));
     hides(&table.save(&mut object).condition(condition()));
     hides(&table.delete(&object).condition(condition()));
+    hides(&table.save_all([&mut object]).condition(condition()).on_each(|_, _| {}));
+    hides(&table.delete_all([&object]).condition(condition()));
+    hides(&table.save_all([&mut object]).await);
     hides(&table.update(key(), |_| {}).condition(condition()));
     hides(&table.try_update(key(), |_| Ok::<_, Error>(())).condition(condition()));
     hides(&table.update_or_create(key(), || secret(0), |_| {}));

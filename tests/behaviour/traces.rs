@@ -178,6 +178,19 @@ async fn every_call_shows_its_name_and_its_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_item_of_a_batch_is_shown_as_a_call() {
+    let (_stage, accounts) = stage().await;
+    let shown = Shown::start();
+    let mut held = [alice(1), Account { id: "bob".into(), ..alice(1) }];
+    let _ = accounts.save_all(&mut held).await;
+    let mut ends = shown.ends();
+    ends.sort();
+    let [bob, alice] = &ends[..] else { panic!("two calls: {ends:?}") };
+    assert_fields(alice, &["operation=\"save\"", "attempts=1", "outcome=\"ok\""]);
+    assert_fields(bob, &["operation=\"save\"", "attempts=1", "outcome=\"not_found\""]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_wait_show_how_long_and_with_how_many_they_were_written() {
     let (stage, accounts) = stage().await;
     let accounts = accounts.coalescing();

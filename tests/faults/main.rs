@@ -5,6 +5,7 @@
 //! The tests that prove a row are listed in `matrix`. Each runs as `matrix::<test>::on_one_thread`, with a paused clock, and
 //! as `matrix::<test>::on_several_threads`, where time is real. All other tests run on one thread only.
 
+mod batch;
 mod calls;
 mod closures;
 mod deadlines;
@@ -32,6 +33,7 @@ mod matrix {
         1, 2 => lost::a_request_lost_before_the_store_is_sent_again_and_applied_once;
         1, 2 => lost::requests_lost_ten_times_in_a_row_are_sent_again_and_applied_once;
         3, 4, 5, 6, 17, 19 => lost::a_reply_lost_after_the_store_never_applies_a_second_time;
+        3, 4, 6, 17, 19 => batch::replies_lost_to_a_batch_double_nothing_and_leave_the_other_items_alone;
         3, 17, 19 => lost::a_lost_reply_among_lost_requests_never_applies_a_second_time;
         7 => stamped::a_failed_check_on_our_own_stamp_is_ok_though_no_attempt_was_lost;
         7 => lost::a_delete_that_finds_nothing_is_already_gone;
@@ -89,6 +91,7 @@ mod matrix {
         29 => transactions::a_failed_check_wins_over_reasons_that_may_pass;
         30 => dropped::a_call_dropped_at_any_poll_is_applied_at_most_once_and_blocks_nobody;
         30 => dropped::a_call_dropped_at_any_poll_of_its_retries_is_applied_at_most_once_and_blocks_nobody;
+        30 => batch::a_batch_dropped_at_any_poll_applies_each_item_at_most_once;
         30 => dropped::an_aborted_task_leaves_one_effect_at_most;
         30 => transactions::a_commit_dropped_at_any_poll_is_applied_at_most_once_and_raises_no_object;
         30 => transactions::a_transact_dropped_at_any_poll_is_applied_at_most_once;
