@@ -47,16 +47,16 @@ impl<T: Versioned> Table<T> {
     /// This is no transaction: other writers see some of the objects saved and others not yet, and one that is refused keeps none
     /// of the others from being saved. For all or nothing, up to 100 items, there is [`Transaction`](crate::Transaction).
     ///
-    /// Every object is a request of its own, since DynamoDB's `BatchWriteItem` [takes no conditions][BatchWriteItem]; it would cost
-    /// as many write units. 16 of them are under way at a time, or as many as [`concurrency`](WriteAll::concurrency) says, and no
-    /// request is built before it is its turn, so that a batch may have any number of objects. They are sent from within the future
-    /// of the call, without tasks of their own.
+    /// Every object is a request of its own: DynamoDB's `BatchWriteItem` [takes no conditions][BatchWriteItem], and costs as many
+    /// write units. 16 of them are under way at a time, or as many as [`concurrency`](WriteAll::concurrency) says, and each is built
+    /// when it is its turn, so that a batch may have any number of objects. They are sent from within the future of the call, without
+    /// tasks of their own.
     ///
     /// Objects with the same key are written one after the other, in their order, and those behind them wait as long: so they
     /// answer as calls of `save` in a loop would. Of two objects at the same version, the first one is saved and the second one
     /// conflicts. No objects make no requests, and no answers.
     ///
-    /// A [`Retry`](crate::Retry) is that of each object, and its deadline counts from the moment at which it is its object's turn:
+    /// A [`Retry`](crate::Retry) is that of each object, and its deadline counts from the moment at which it is that object's turn:
     /// while DynamoDB cannot be reached, every object takes up all of it. [`deadline`](WriteAll::deadline) bounds the whole.
     ///
     /// If the future is dropped, what is under way may be applied or not, and what is behind it is not sent. Objects whose write was

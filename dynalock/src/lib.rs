@@ -52,6 +52,7 @@
 //! | an object | to write it back and drop everything else | [`replace`](Table::replace) |
 //! | an object | others to notice | [`touch`](Table::touch) |
 //! | an object | it gone | [`delete`](Table::delete) |
+//! | many objects | each of them written, whatever becomes of the others | [`create_all`](Table::create_all), [`save_all`](Table::save_all), [`delete_all`](Table::delete_all) |
 //! | a key, or many | to read | [`get`](Table::get), [`get_many`](Table::get_many) |
 //! | an item from a query | a struct that can be saved | [`parse`](Table::parse) |
 //! | several objects | all of them written, or none | [`Transaction`] |
@@ -258,10 +259,11 @@ pub use versioned::Versioned;
 
 pub use table::Table;
 
-pub use batch::{DeleteAll, Outcomes, WriteAll};
 pub use get::{Get, GetMany};
 pub use save::{Delete, Deleted, Write};
 pub use update::{TryUpdate, Update, UpdateOrCreate};
+
+pub use batch::{DeleteAll, Outcomes, WriteAll};
 
 pub use transact::{Transact, transact};
 pub use transaction::Transaction;
