@@ -122,7 +122,7 @@ macro_rules! batch_methods {
         }
 
         /// Tells `observe` the place of each item, counted from 0, and what came of it as soon as that is known: in the order in
-        /// which the items end, and not in that of their places. A second one takes the place of the first.
+        /// which the items end, and not in that of their places. A second closure takes the place of the first.
         ///
         /// It runs between the writes, which wait for it: keep it short.
         pub fn on_each(mut self, observe: impl FnMut(usize, &Result<$answer>) + Send + 'a) -> Self {
