@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::{Error, Result, SdkFailure};
+use crate::error::{Error, Result};
 use crate::key::KeyId;
 use crate::options::{Options, option_methods};
 use crate::save::{Deleted, raise};
@@ -115,7 +115,7 @@ macro_rules! batch_methods {
 
         /// At most this much time for the whole batch; without end unless this says otherwise. A write that is under way when the
         /// time is up ends as if it were [its own](crate::Retry::deadline), and an item whose turn did not come is not sent, and
-        /// says so in an [`Sdk`](crate::Error::Sdk) error that can be retried.
+        /// ends in [`Busy`](crate::Error::Busy).
         pub fn deadline(mut self, deadline: Duration) -> Self {
             self.batch.deadline = Some(deadline);
             self
@@ -331,10 +331,8 @@ async fn send<T>(
     let version = write.next_version();
     let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
     if left.is_zero() {
-        let operation = write.intent().operation.name();
-        let cause = "other items of the batch took until its deadline".into();
-        let late = SdkFailure::transport(operation, options.table.name(), cause, true);
-        return Err(Error::Sdk(late.into()));
+        let problem = "other items of the batch took until its deadline";
+        return Err(Error::Busy { table: options.table.name().into(), problem });
     }
     let sent = options.send(kind, write, options.retry.within(left)).await?;
     Ok((sent, version))

@@ -87,9 +87,9 @@ pub enum Error {
         problem: Box<str>,
     },
 
-    /// Other calls of this process for the same item came first and took too long, or too many of them wait already. Nothing
-    /// was written. Also where DynamoDB does not answer those who come first: their errors tell why. See
-    /// [`Table::update`](crate::Table::update).
+    /// Other calls of this process for the same item, or other items of a batch, came first and took too long, or too many of
+    /// them wait already. Nothing was written. Also where DynamoDB does not answer those who come first: their errors tell why.
+    /// See [`Table::update`](crate::Table::update) and [`WriteAll::deadline`](crate::WriteAll::deadline).
     #[error("table \"{table}\": {problem}")]
     Busy {
         /// The table.

@@ -13,3 +13,7 @@ pub mod contention {}
 
 #[doc = include_str!("../docs/interoperation.md")]
 pub mod interoperation {}
+
+#[cfg(feature = "embedded")]
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}

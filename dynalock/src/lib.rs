@@ -186,7 +186,7 @@
 //! # Testing
 //!
 //! With the feature `embedded`, `embedded::Engine` is a DynamoDB in your process behind a real SDK client, in memory or on
-//! a file:
+//! a file, and `testing::Faults` loses replies and holds requests up by script (see the guide's page `testing`):
 //!
 #![cfg_attr(feature = "embedded", doc = "```")]
 #![cfg_attr(not(feature = "embedded"), doc = "```ignore")]
@@ -239,6 +239,8 @@ mod snapshot;
 mod stamp;
 mod table;
 mod target;
+#[cfg(feature = "embedded")]
+pub mod testing;
 mod ticket;
 mod transact;
 mod transaction;

@@ -12,12 +12,9 @@ use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse},
 };
 use aws_smithy_types::body::SdkBody;
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Deleted, Error, Result, Retry, Table, Versioned};
-use dynalock_tests::{
-    engines::Store,
-    faults::{Fault, Reply},
-    gauge::Gauge,
-};
+use dynalock_tests::{engines::Store, gauge::Gauge};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
@@ -64,6 +61,7 @@ fn words<O: Debug>(outcomes: &[Result<O>]) -> Vec<&'static str> {
         Err(Error::VersionOverflow { .. }) => "overflow",
         Err(Error::InvalidItem { .. }) => "item",
         Err(Error::InvalidRequest { .. }) => "request",
+        Err(Error::Busy { .. }) => "busy",
         Err(Error::Sdk(_)) => "sdk",
         Err(_) => "other",
     };
@@ -316,12 +314,12 @@ async fn a_deadline_ends_the_whole_batch_and_says_what_was_not_sent() {
     let begun = Instant::now();
     let saved = table.save_all(&mut held).concurrency(2).deadline(250 * MS).await;
     assert_eq!(begun.elapsed(), 250 * MS);
-    let expected = [&["ok"; 4][..], &["unknown"; 2], &["sdk"; 3], &["item"]].concat();
+    let expected = [&["ok"; 4][..], &["unknown"; 2], &["busy"; 3], &["item"]].concat();
     assert_eq!(words(&saved), expected);
     assert_eq!(gauge.requests(), 6);
     let Err(error) = &saved[6] else { panic!() };
     assert!(error.is_retryable());
-    let why = std::error::Error::source(error).unwrap().to_string();
+    let why = error.to_string();
     assert!(why.contains("the batch") && why.contains("deadline"), "{why}");
 
     // A retry that ends earlier does so.

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{BillingMode, KeyType, ScalarAttributeType, TableStatus};
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Versioned};
-use dynalock_tests::{
-    engines::{self, Store},
-    faults::{Fault, Reply},
-};
+use dynalock_tests::engines::{self, Store};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
 use serde_json::{Value, json};

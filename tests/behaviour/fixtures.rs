@@ -3,10 +3,10 @@
 use std::{collections::HashMap, fmt::Debug};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use dynalock::testing::Faults;
 use dynalock::{Condition, Error, Result, Table, Versioned};
 use dynalock_tests::{
     engines::{self, Store},
-    faults::Faults,
     recording::{Recording, Sent},
 };
 use serde::{Deserialize, Serialize};

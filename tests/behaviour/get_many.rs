@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Retry};
-use dynalock_tests::{
-    engines,
-    faults::{Fault, Reply},
-    recording::Sent,
-};
+use dynalock_tests::engines;
+use dynalock_tests::recording::Sent;
 use serde_json::{Value, json};
 
 use crate::fixtures::{Account, Stage, alice};

@@ -2,8 +2,8 @@
 
 use std::{error::Error as _, fmt::Debug};
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Error, Retry, Table, Versioned};
-use dynalock_tests::faults::{Fault, Reply};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 

@@ -8,8 +8,8 @@ use std::sync::Once;
 use std::task::Poll;
 use std::time::Duration;
 
+use dynalock::testing::Fault;
 use dynalock::{Condition, Error, Retry, Table, Transaction, transact};
-use dynalock_tests::faults::Fault;
 use serde_json::json;
 use tracing::subscriber::set_global_default;
 use tracing_subscriber::{Layer, filter::dynamic_filter_fn, fmt, layer::SubscriberExt, registry};

@@ -7,11 +7,8 @@ use aws_sdk_dynamodb::{
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
 };
-use dynalock_tests::{
-    engines::Store,
-    faults::{Fault, Faults, Reply},
-    recording::Recording,
-};
+use dynalock::testing::{Fault, Faults, Reply};
+use dynalock_tests::{engines::Store, recording::Recording};
 use tokio::time::{Instant, timeout};
 
 use crate::{TABLE, add_one, count, text, with_table};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use dynalock::testing::Fault;
 use dynalock::{Deleted, Error, Table};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::polling::polled;
 use dynalock_tests::runtimes::{each, retry};
 

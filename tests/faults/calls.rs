@@ -1,7 +1,7 @@
 //! Every call that writes, in one form, so that one test can put all of them through one fault.
 
+use dynalock::testing::Fault;
 use dynalock::{Deleted, Error, Result, Retry, Table};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::runtimes::retry;
 
 use crate::world::{Account, Holder, Stamps, World};

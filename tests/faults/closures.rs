@@ -1,7 +1,7 @@
 //! Row 31: a closure that panics or refuses.
 
 use dynalock::Error;
-use dynalock_tests::faults::Fault;
+use dynalock::testing::Fault;
 use dynalock_tests::polling::unless_it_panics;
 
 use crate::world::{Account, World};

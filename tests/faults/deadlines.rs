@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
+use dynalock::testing::Fault;
 use dynalock::{Error, Retry};
-use dynalock_tests::faults::Fault;
 use tokio::time::Instant;
 
 use crate::calls::{Call, sdk_code};

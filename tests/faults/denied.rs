@@ -1,7 +1,7 @@
 //! Row 26: a policy that lets a table be written, but not that a failed check returns the item.
 
+use dynalock::testing::Fault;
 use dynalock::{Condition, Deleted, Error};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::runtimes::{each, retry};
 
 use crate::calls::{Call, Done, Ended, sdk_code};

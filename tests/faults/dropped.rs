@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dynalock::Retry;
-use dynalock_tests::faults::Fault;
+use dynalock::testing::Fault;
 use dynalock_tests::polling::polled;
 use dynalock_tests::runtimes::{each, retry};
 

@@ -17,8 +17,8 @@ use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConn
 use aws_smithy_runtime_api::client::identity::{
     IdentityFuture, ResolveCachedIdentity, ResolveIdentity, SharedIdentityResolver,
 };
+use dynalock::testing::Fault;
 use dynalock::{Error, Table};
-use dynalock_tests::faults::Fault;
 
 use crate::calls::{Call, Done};
 use crate::world::{Account, World};

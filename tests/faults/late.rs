@@ -1,7 +1,7 @@
 //! A request that was given up for lost reaches the store in the end.
 
+use dynalock::testing::Fault;
 use dynalock::{Deleted, Error, Versioned};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::runtimes::retry;
 use serde::{Deserialize, Serialize};
 

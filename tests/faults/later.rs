@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use dynalock::testing::Fault;
 use dynalock::{Error, Retry, Unknown};
-use dynalock_tests::faults::Fault;
 
 use crate::calls::Call;
 use crate::foreign::{Foreign, number};

@@ -1,7 +1,7 @@
 //! One request or one reply is lost, and the SDK or dynalock sends the request again.
 
 use dynalock::Deleted;
-use dynalock_tests::faults::{Fault, Reply};
+use dynalock::testing::{Fault, Reply};
 use dynalock_tests::runtimes::each;
 
 use crate::calls::{Call, Done};

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynalock_tests::faults::Fault;
+use dynalock::testing::Fault;
 
 use crate::foreign::number;
 use crate::world::{World, breakdown_after};

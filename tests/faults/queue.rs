@@ -38,11 +38,11 @@ async fn set(table: &Table<Account>, balance: i64) {
 pub(crate) async fn a_refusal_on_an_item_that_was_handed_over_is_read_and_run_again() {
     for rivals_balance in [110, 20] {
         let world = World::new().await;
-        let writing = world.transit.hold_up("UpdateItem");
+        let writing = world.faults.hold_up("UpdateItem");
         let (mut before, mut seen) = (Vec::new(), Vec::new());
         let latecomer = async {
             writing.reached().await;
-            let reading = world.transit.hold_up("GetItem");
+            let reading = world.faults.hold_up("GetItem");
             let go_on = async {
                 writing.open();
                 timeout(DEADLINE, reading.reached()).await.expect("nothing was read");
@@ -69,13 +69,13 @@ pub(crate) async fn a_refusal_in_a_batch_that_then_fails_is_run_again() {
     for (rivals_balance, left) in [(200, 70), (95, 15)] {
         let world = World::new().await;
         let table = world.table.clone().coalescing();
-        let writing = world.transit.hold_up("UpdateItem");
+        let writing = world.faults.hold_up("UpdateItem");
         let mut seen = Vec::new();
         let others = async {
             writing.reached().await;
             let go_on = async {
                 writing.open();
-                let batch = world.transit.hold_up("UpdateItem");
+                let batch = world.faults.hold_up("UpdateItem");
                 timeout(DEADLINE, batch.reached()).await.expect("nothing was written");
                 set(&world.rival, rivals_balance).await;
                 batch.open();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use dynalock::testing::Fault;
 use dynalock::{Error, Retry};
-use dynalock_tests::faults::Fault;
 use tokio::time::Instant;
 
 use crate::calls::sdk_code;

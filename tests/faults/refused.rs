@@ -2,8 +2,8 @@
 
 use std::error::Error as StdError;
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Error};
-use dynalock_tests::faults::{Fault, Reply};
 use dynalock_tests::runtimes::each;
 
 use crate::calls::{Call, sdk_code, unknown_because_of};

@@ -1,8 +1,8 @@
 //! Another writer comes between two attempts.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use dynalock::testing::Fault;
 use dynalock::{Deleted, Error, Table, Versioned};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::runtimes::retry;
 use serde::{Deserialize, Serialize};
 

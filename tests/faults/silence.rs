@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Error, Table, Versioned};
-use dynalock_tests::faults::{Fault, Reply};
 use serde::{Deserialize, Serialize};
 
 use crate::world::{World, refusal};

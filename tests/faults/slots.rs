@@ -2,8 +2,8 @@
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use dynalock::testing::Fault;
 use dynalock::{Error, Table, Versioned};
-use dynalock_tests::faults::Fault;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Call, Done};

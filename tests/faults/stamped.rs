@@ -1,7 +1,7 @@
 //! What stamps are for: other writers come between a write and its re-send, and the stored item tells whose writes it holds.
 
+use dynalock::testing::Fault;
 use dynalock::{Deleted, Error};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::runtimes::each;
 
 use crate::calls::{Call, Done, Ended};

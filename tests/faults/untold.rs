@@ -1,7 +1,7 @@
 //! A store that refuses a failed check without telling the item: one read tells, then the table of verdicts answers.
 
+use dynalock::testing::Fault;
 use dynalock::{Condition, Deleted, Error};
-use dynalock_tests::faults::Fault;
 
 use crate::calls::{Call, Done};
 use crate::world::{Account, Stamps, World, always, both, refusal};

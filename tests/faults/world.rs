@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::{
         retry::{RetryPartition, TokenBucket},
     },
 };
+use dynalock::testing::{Fault, Faults, Reply};
 use dynalock::{Table, Versioned};
 use dynalock_tests::{
     engines::{Store, table_name},
-    faults::{Fault, Faults, Reply},
     recording::Recording,
     runtimes::{retry, with_retries},
     transit::Transit,
@@ -180,7 +180,7 @@ impl World {
         operation: &'static str,
         rival: impl Future<Output = ()>,
     ) -> T {
-        let gate = self.transit.hold_up(operation);
+        let gate = self.faults.hold_up(operation);
         let overtake = async {
             tokio::time::timeout(DEADLINE, gate.reached()).await.expect("the request never came");
             rival.await;

@@ -26,7 +26,7 @@ async fn each_write_carries_all_who_came_during_the_one_before() {
     let world = World::new().await;
     let table = &world.coalescing;
     let second = async {
-        let gate = world.transit.hold_up("UpdateItem");
+        let gate = world.faults.hold_up("UpdateItem");
         let third = async {
             gate.reached().await;
             let go_on = async { gate.open() };

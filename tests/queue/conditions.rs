@@ -1,7 +1,7 @@
 //! Conditions are about what is stored, and not about what others are changing it to.
 
+use dynalock::testing::Fault;
 use dynalock::{Condition, Error, Retry, Table};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::polling::together;
 use tokio::time::Instant;
 

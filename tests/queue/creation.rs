@@ -1,7 +1,7 @@
 //! Items that are not there yet.
 
+use dynalock::testing::Fault;
 use dynalock::{Error, Table};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::polling::together;
 
 use crate::world::{Answer, Journal, World, add};

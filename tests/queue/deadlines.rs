@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use dynalock::testing::Fault;
 use dynalock::{Error, Retry, Table};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::polling::together;
 use tokio::sync::Notify;
 use tokio::time::Instant;

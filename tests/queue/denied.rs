@@ -1,7 +1,7 @@
 //! Policies that forbid a failed check to return the item: what is learnt of that is nobody's answer.
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Retry};
-use dynalock_tests::faults::{Fault, Reply};
 use dynalock_tests::polling::together;
 
 use crate::world::{SECOND, World, add};

@@ -1,7 +1,7 @@
 //! Callers that are dropped at every poll: while they wait, read, send, or sleep, with or without a change in a write.
 
 use dynalock::Table;
-use dynalock_tests::faults::{Fault, Reply};
+use dynalock::testing::{Fault, Reply};
 use dynalock_tests::polling::{polled, together};
 use dynalock_tests::runtimes::{each, retry};
 use tokio::sync::Notify;
@@ -84,7 +84,7 @@ impl Case {
             panic!("{self:?}: {error:?}");
         }
         world.faults.clear();
-        world.transit.hold_up("UpdateItem").open();
+        world.faults.hold_up("UpdateItem").open();
         world.assert_is_quiet().await;
         Dropped { ended: victims.is_some(), applied, sent }
     }

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Retry};
-use dynalock_tests::faults::{Fault, Reply};
 use dynalock_tests::polling::together;
 use dynalock_tests::runtimes::retry;
 
@@ -69,7 +69,7 @@ pub(crate) async fn a_batch_whose_stamp_was_overwritten_is_unknown_to_each_of_it
     world.faults.script("UpdateItem", [Fault::ReplyLost]);
     let calls = counted(&world, &runs, retry(&[]));
     let late = async {
-        let gate = world.transit.hold_up("UpdateItem");
+        let gate = world.faults.hold_up("UpdateItem");
         gate.reached().await;
         hide(&world).await;
         let go_on = async { gate.open() };

@@ -72,7 +72,7 @@ async fn handed_over<T, E>(
     call: impl Future<Output = Result<T, E>>,
     rival: impl Future<Output = ()>,
 ) -> Result<T, E> {
-    let writing = world.transit.hold_up("UpdateItem");
+    let writing = world.faults.hold_up("UpdateItem");
     let late = async {
         // Without anybody who waits when it has read, it would keep nothing for others.
         let look = table.try_update("a", |_| Err(Refused::By(vec![])));

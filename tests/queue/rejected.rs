@@ -13,8 +13,8 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::identity::{
     IdentityFuture, ResolveCachedIdentity, ResolveIdentity, SharedIdentityResolver,
 };
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Table, Versioned};
-use dynalock_tests::faults::{Fault, Reply};
 use dynalock_tests::polling::together;
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +133,7 @@ async fn no_half_grows_again() {
     let pages = page(&world, 300).await;
     let calls = (0..7).map(|entry| enter(&pages, entry, if entry == 6 { &large } else { "" }));
     let newcomers = async {
-        let gate = world.transit.hold_up("UpdateItem");
+        let gate = world.faults.hold_up("UpdateItem");
         gate.reached().await;
         let go_on = async { gate.open() };
         tokio::join!(together((7..40).map(|entry| enter(&pages, entry, ""))), go_on).0

@@ -2,8 +2,8 @@
 
 use std::future::IntoFuture;
 
+use dynalock::testing::Fault;
 use dynalock::{Retry, Table, Versioned};
-use dynalock_tests::faults::Fault;
 use dynalock_tests::polling::together;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;

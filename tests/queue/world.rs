@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
+use dynalock::testing::{Faults, Gate};
 use dynalock::{Error, Result, Table, Versioned};
 use dynalock_tests::engines::{Store, table_name};
-use dynalock_tests::faults::Faults;
 use dynalock_tests::recording::Recording;
 use dynalock_tests::runtimes::{retry, with_retries};
-use dynalock_tests::transit::{Gate, Transit};
 use serde::{Deserialize, Serialize};
 
 /// What the version grows by with each write.
@@ -106,7 +105,6 @@ pub(crate) struct World {
     /// Every request that the SDK sent.
     pub(crate) sent: Recording,
     pub(crate) faults: Faults,
-    pub(crate) transit: Transit,
     /// Through the faults.
     pub(crate) client: Client,
     /// Whose calls take turns.
@@ -128,8 +126,7 @@ impl World {
     /// Another program, whose network has failed in nothing yet, around a store that is there.
     pub(crate) fn on(store: Store) -> Self {
         let faults = Faults::new(store.http_client());
-        let transit = Transit::new(faults.clone());
-        let sent = Recording::new(transit.clone());
+        let sent = Recording::new(faults.clone());
         // The SDK grants retries from one budget for the whole process, unless told otherwise.
         let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
         let config = with_retries(store.config()).retry_partition(retries).http_client(sent.clone());
@@ -137,7 +134,7 @@ impl World {
         let table = Table::new(&client, "journals").with_retry(retry(&[]));
         let coalescing = table.clone().coalescing();
         let rival = Table::new(&store.client(), "journals");
-        Self { store, sent, faults, transit, client, table, coalescing, rival }
+        Self { store, sent, faults, client, table, coalescing, rival }
     }
 
     /// The journal as it is stored.
@@ -177,7 +174,7 @@ impl World {
         table: &Table<Journal>,
         others: impl Future<Output = T>,
     ) -> T {
-        let writing = self.transit.hold_up("UpdateItem");
+        let writing = self.faults.hold_up("UpdateItem");
         let others = async {
             reached(&writing).await;
             let go_on = async { writing.open() };
@@ -190,7 +187,7 @@ impl World {
 
     /// Holds the next request of `operation` up, does `meanwhile` when it is there, and lets it go on.
     pub(crate) async fn overtake(&self, operation: &'static str, meanwhile: impl Future<Output = ()>) {
-        let gate = self.transit.hold_up(operation);
+        let gate = self.faults.hold_up(operation);
         reached(&gate).await;
         meanwhile.await;
         gate.open();

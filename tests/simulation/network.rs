@@ -13,10 +13,8 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
-use dynalock_tests::{
-    faults::{Fault, Faults, Reply},
-    history::{Effect, Stored},
-};
+use dynalock::testing::{Fault, Faults, Reply};
+use dynalock_tests::history::{Effect, Stored};
 use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::time::sleep;

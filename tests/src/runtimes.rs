@@ -7,7 +7,7 @@ use dynalock::Retry;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinSet;
 
-use crate::faults::Fault;
+use dynalock::testing::Fault;
 
 /// Makes two tests of each function that is named, one for each runtime. With the rows of the fault matrix that each of them
 /// proves, also `ROWS`: all of these.

@@ -10,8 +10,8 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use dynalock::testing::{Fault, Faults, Reply};
 use dynalock_tests::engines::{Store, table_name};
-use dynalock_tests::faults::{Fault, Faults, Reply};
 use fastrand::Rng;
 
 /// Of 100 requests, so many go wrong.

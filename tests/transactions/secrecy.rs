@@ -3,11 +3,9 @@
 use std::error::Error as _;
 
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
+use dynalock::testing::{Fault, Faults, Reply};
 use dynalock::{Condition, Error, Retry, Table};
-use dynalock_tests::{
-    engines::Store,
-    faults::{Fault, Faults, Reply},
-};
+use dynalock_tests::engines::Store;
 use serde_json::json;
 
 use crate::shop::{Line, Order, Shop, line, order};

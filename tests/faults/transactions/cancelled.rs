@@ -1,7 +1,7 @@
 //! Why a transaction was cancelled decides what follows: a failed check wins, what may pass is sent again, the rest ends it.
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Retry};
-use dynalock_tests::faults::{Fault, Reply};
 use tokio::time::Instant;
 
 use super::{WRITE, applies, commit, commit_with, conflict, identical, stored, world, world_of};

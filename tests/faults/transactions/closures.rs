@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Retry, Table, Tx, transact};
-use dynalock_tests::faults::{Fault, Reply};
 use dynalock_tests::runtimes::retry;
 
 use super::{WRITE, identical, rivals_write, stored, world};
@@ -101,7 +101,7 @@ pub(crate) async fn a_closure_that_returns_its_error_writes_nothing_and_holds_no
 pub(crate) async fn a_closure_that_refuses_or_panics_after_a_conflict_writes_nothing() {
     for panics in [false, true] {
         let world = world().await;
-        let gate = world.transit.hold_up(WRITE);
+        let gate = world.faults.hold_up(WRITE);
         let runs = Arc::new(AtomicU32::new(0));
         let (client, table, counter) = (world.client.clone(), world.table.clone(), Arc::clone(&runs));
         let task = tokio::spawn(async move {

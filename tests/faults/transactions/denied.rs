@@ -1,7 +1,7 @@
 //! Row 26 for transactions: a policy that forbids that a failed check returns the item, and a store that does not tell it.
 
+use dynalock::testing::Fault;
 use dynalock::{Condition, Error, Transaction};
-use dynalock_tests::faults::Fault;
 use serde_json::Value;
 
 use super::{WRITE, applies, commit, conflict, stored, world, world_of};

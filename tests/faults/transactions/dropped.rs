@@ -3,8 +3,8 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Retry, transact};
-use dynalock_tests::faults::{Fault, Reply};
 use dynalock_tests::polling::polled;
 use dynalock_tests::runtimes::retry;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Retry, Transaction};
-use dynalock_tests::faults::{Fault, Reply};
 use tokio::time::Instant;
 
 use super::{

@@ -3,8 +3,8 @@
 
 use std::future::IntoFuture;
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Table, transact};
-use dynalock_tests::faults::{Fault, Reply};
 use dynalock_tests::runtimes::retry;
 
 use super::WRITE;

@@ -1,7 +1,7 @@
 //! A commit whose outcome could not be found out in time, and what a later read of one of its items says.
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Error, Retry, Transaction, Unknown};
-use dynalock_tests::faults::{Fault, Reply};
 
 use super::{WRITE, applies, commit, commit_with, world};
 use crate::calls::{sdk_code, unknown_because_of};

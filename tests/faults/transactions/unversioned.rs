@@ -4,8 +4,8 @@
 use std::error::Error as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use dynalock::testing::Fault;
 use dynalock::{Condition, Error, Transaction, transact};
-use dynalock_tests::faults::Fault;
 
 use super::{WRITE, conflict};
 use crate::foreign::{Foreign, Item, number};

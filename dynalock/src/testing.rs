@@ -1,31 +1,58 @@
-//! An HTTP client that goes wrong by script.
+//! A network that goes wrong by script, to test what an application makes of it.
 //!
-//! A fault sits where the network is, behind the real SDK: its serialization, its retries and its timeouts run as they
-//! would against a store far away.
+//! [`Faults`] sits where the network is, behind the real SDK, whose serialization, retries and timeouts run as they would
+//! against a store far away. It goes in front of an [`Engine`](crate::embedded::Engine), or of any other HTTP client. The
+//! [guide](crate::guide::testing) shows tests of an application's own code with it; dynalock's own tests use the same.
+//!
+//! ```
+//! use aws_sdk_dynamodb::Client;
+//! use dynalock::embedded::Engine;
+//! use dynalock::testing::{Fault, Faults};
+//! # use dynalock::{Table, Versioned};
+//! # #[derive(serde::Serialize, serde::Deserialize, Versioned)]
+//! # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
+//!
+//! // The paused clock skips the delays between attempts.
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> dynalock::Result<()> {
+//! tokio::time::pause();
+//! let engine = Engine::in_memory();
+//! let faults = Faults::new(engine.http_client());
+//! let client = Client::from_conf(engine.config().http_client(faults.clone()).build());
+//!
+//! let accounts = Table::<Account>::new(&client, "accounts");
+//! accounts.create_table().await?;
+//! accounts.create(&mut Account { id: "alice".into(), balance: 100, version: 0 }).await?;
+//!
+//! faults.script("UpdateItem", [Fault::ReplyLost]);
+//! let alice = accounts.update("alice", |alice| alice.balance -= 30).await?;
+//! assert!(faults.is_over(), "the reply was lost");
+//! assert_eq!(alice.balance, 70, "and yet the change was made once");
+//! # Ok(())
+//! # }
+//! ```
 
-use std::{
-    collections::VecDeque,
-    future, io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{future, io};
 
 use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
-    orchestrator::{HttpRequest, HttpResponse},
-    result::ConnectorError,
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream, retry::ErrorKind};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::retry::ErrorKind;
 use serde_json::{Value, json};
+use tokio::sync::{Notify, Semaphore};
 
-use crate::recording::operation;
-
-/// What happens to one request.
+/// What happens to one request, and each time that the SDK sends it again is one more.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Fault {
     /// Nothing: the request and its reply pass, so that a script can strike a later attempt.
     Pass,
@@ -94,63 +121,83 @@ impl Reply {
     }
 }
 
-/// Wraps an HTTP client and strikes requests by script; whatever the script doesn't name passes. Clones share one
-/// script.
-///
-/// ```
-/// # use aws_sdk_dynamodb::Client;
-/// # use dynalock_tests::{engines::Store, faults::{Fault, Faults}, recording::Recording};
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-/// # async fn main() {
-/// let store = Store::memory();
-/// let recording = Recording::new(store.http_client());
-/// let faults = Faults::new(recording.clone());
-/// let client = Client::from_conf(store.config().http_client(faults.clone()).build());
-///
-/// faults.script("ListTables", [Fault::RequestLost, Fault::ReplyLost]);
-/// client.list_tables().send().await.unwrap();
-/// assert_eq!(recording.count("ListTables"), 2, "the lost request never came through");
-/// assert!(faults.is_over());
-/// # }
-/// ```
+/// Wraps an HTTP client and strikes requests by script; whatever the script doesn't name passes. Clones share one script.
 #[derive(Clone, Debug)]
 pub struct Faults {
     inner: SharedHttpClient,
-    script: Script,
-    item_is_denied: Arc<AtomicBool>,
+    plan: Arc<Plan>,
 }
 
-type Script = Arc<Mutex<VecDeque<(String, Fault)>>>;
+#[derive(Debug, Default)]
+struct Plan {
+    script: Mutex<VecDeque<(String, Fault)>>,
+    gate: Mutex<Option<Gate>>,
+    item_is_denied: AtomicBool,
+}
 
 impl Faults {
     /// Puts an empty script in front of `inner`.
     #[must_use]
     pub fn new(inner: impl HttpClient + 'static) -> Self {
-        let inner = SharedHttpClient::new(inner);
-        Self { inner, script: Script::default(), item_is_denied: Arc::default() }
+        Self { inner: SharedHttpClient::new(inner), plan: Arc::default() }
     }
 
-    /// Adds what happens to the next requests of `operation`, one fault for each.
+    /// Adds what happens to the next requests of `operation`, such as `"UpdateItem"`: one fault for each.
     pub fn script(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
-        let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
-        script.extend(faults.into_iter().map(|fault| (operation.to_owned(), fault)));
-    }
-
-    /// From now on denies every request that a failed check shall return the item of, as a policy may, before the script
-    /// strikes it.
-    pub fn deny_item(&self) {
-        self.item_is_denied.store(true, Ordering::Relaxed);
+        lock(&self.plan.script).extend(faults.into_iter().map(|fault| (operation.to_owned(), fault)));
     }
 
     /// Forgets the rest of the script.
     pub fn clear(&self) {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.plan.script).clear();
     }
 
     /// Returns whether every fault of the script has struck.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        lock(&self.plan.script).is_empty()
+    }
+
+    /// Holds up the requests of `operation` that come when the script is over, until the gate is opened: so that something
+    /// else can be done first. Takes the place of an earlier gate.
+    #[must_use]
+    pub fn hold_up(&self, operation: &'static str) -> Gate {
+        let gate = Gate { operation, reached: Arc::default(), barrier: Arc::new(Semaphore::new(0)) };
+        *lock(&self.plan.gate) = Some(gate.clone());
+        gate
+    }
+
+    /// From now on denies every request that a failed check shall return the item of, as an IAM policy may, before the
+    /// script strikes it.
+    pub fn deny_item(&self) {
+        self.plan.item_is_denied.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Where the requests of one operation stop, sent again or not, until it is open.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    operation: &'static str,
+    reached: Arc<Notify>,
+    /// Has no permits, and is open when it is closed.
+    barrier: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// Waits until a request is there.
+    pub async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets all requests go on that are there, and those that come.
+    pub fn open(&self) {
+        self.barrier.close();
+    }
+
+    async fn pass(&self) {
+        self.reached.notify_one();
+        // Fails as soon as the gate is open.
+        let _ = self.barrier.acquire().await;
     }
 }
 
@@ -160,24 +207,29 @@ impl HttpClient for Faults {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(Faulty {
-            inner: self.inner.http_connector(settings, components),
-            script: Arc::clone(&self.script),
-            item_is_denied: Arc::clone(&self.item_is_denied),
-        })
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(Faulty { inner, plan: Arc::clone(&self.plan) })
     }
 }
 
 #[derive(Debug)]
 struct Faulty {
     inner: SharedHttpConnector,
-    script: Script,
-    item_is_denied: Arc<AtomicBool>,
+    plan: Arc<Plan>,
 }
 
-impl Faulty {
-    fn next_fault(&self, operation: &str) -> Fault {
-        let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+impl Plan {
+    fn gate_of(&self, operation: &str) -> Option<Gate> {
+        let gate = lock(&self.gate).clone();
+        gate.filter(|gate| gate.operation == operation && lock(&self.script).is_empty())
+    }
+
+    fn next_fault(&self, request: &HttpRequest) -> Fault {
+        if self.item_is_denied.load(Ordering::Relaxed) && asks_for_item(request) {
+            return Fault::Instead(Reply::new(400, "AccessDeniedException"));
+        }
+        let operation = operation(request);
+        let mut script = lock(&self.script);
         let next = script.iter().position(|(struck, _)| struck == operation);
         next.and_then(|next| script.remove(next)).map_or(Fault::Pass, |(_, fault)| fault)
     }
@@ -185,15 +237,26 @@ impl Faulty {
 
 impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let denied = self.item_is_denied.load(Ordering::Relaxed) && asks_for_item(&request);
-        let fault = if denied {
-            Fault::Instead(Reply::new(400, "AccessDeniedException"))
-        } else {
-            self.next_fault(operation(&request))
-        };
-        let inner = self.inner.clone();
-        HttpConnectorFuture::new(strike(fault, inner, request))
+        let (inner, plan) = (self.inner.clone(), Arc::clone(&self.plan));
+        let gate = plan.gate_of(operation(&request));
+        HttpConnectorFuture::new(async move {
+            if let Some(gate) = gate {
+                gate.pass().await;
+            }
+            strike(plan.next_fault(&request), inner, request).await
+        })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that is done under a lock can panic half way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The operation that `request` calls, or `""`.
+fn operation(request: &HttpRequest) -> &str {
+    let target = request.headers().get("x-amz-target").unwrap_or_default();
+    target.rsplit_once('.').map_or("", |(_service, operation)| operation)
 }
 
 /// Whether a write, or any action of a transaction, asks for the item.
