@@ -14,11 +14,9 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
-use aws_smithy_runtime_api::client::identity::{
-    IdentityFuture, ResolveCachedIdentity, ResolveIdentity, SharedIdentityResolver,
-};
 use dynalock::testing::Fault;
 use dynalock::{Error, Table};
+use dynalock_tests::credentials::Once;
 
 use crate::calls::{Call, Done};
 use crate::world::{Account, World};
@@ -191,30 +189,12 @@ async fn an_interceptor_that_fails_before_the_request_leaves_the_object() {
     }
 }
 
-/// Credentials that are there for the first request and gone for the next.
-#[derive(Debug)]
-struct Once(AtomicUsize);
-
-impl ResolveCachedIdentity for Once {
-    fn resolve_cached_identity<'a>(
-        &'a self,
-        resolver: SharedIdentityResolver,
-        components: &'a RuntimeComponents,
-        config: &'a ConfigBag,
-    ) -> IdentityFuture<'a> {
-        if self.0.fetch_add(1, Ordering::SeqCst) > 0 {
-            return IdentityFuture::ready(Err("the credentials are gone".into()));
-        }
-        IdentityFuture::new(async move { resolver.resolve_identity(components, config).await })
-    }
-}
-
 /// Nothing goes out without credentials: clean before, a doubt that stays after a lost reply.
 #[tokio::test(start_paused = true)]
 async fn credentials_that_fail_between_two_attempts_leave_doubt_only_where_a_reply_was_lost() {
     for call in [Call::Create, Call::Save, Call::Replace, Call::Touch] {
         for (lost, unknown) in [(Fault::ConnectionRefused, false), (Fault::ReplyLost, true)] {
-            let world = World::with(|config| config.identity_cache(Once(0.into()))).await;
+            let world = World::with(|config| config.identity_cache(Once::default())).await;
             world.faults.script(call.operation(), [lost.clone()]);
             let ended = call.run(&world).await;
             match &ended.result {

@@ -1,8 +1,6 @@
 //! A batch that is rejected for what it holds: it is halved until only the guilty member fails.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::{
@@ -10,11 +8,9 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
-use aws_smithy_runtime_api::client::identity::{
-    IdentityFuture, ResolveCachedIdentity, ResolveIdentity, SharedIdentityResolver,
-};
 use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Table, Versioned};
+use dynalock_tests::credentials::Once;
 use dynalock_tests::polling::together;
 use serde::{Deserialize, Serialize};
 
@@ -263,34 +259,16 @@ async fn what_the_client_refuses_to_send_fails_only_who_wrote_it() {
     }
 }
 
-/// Credentials that are there for one request; and how often they were asked for.
-#[derive(Debug, Clone, Default)]
-struct Once(Arc<AtomicUsize>);
-
-impl ResolveCachedIdentity for Once {
-    fn resolve_cached_identity<'a>(
-        &'a self,
-        resolver: SharedIdentityResolver,
-        components: &'a RuntimeComponents,
-        config: &'a ConfigBag,
-    ) -> IdentityFuture<'a> {
-        if self.0.fetch_add(1, Ordering::Relaxed) > 0 {
-            return IdentityFuture::ready(Err("the credentials are gone".into()));
-        }
-        IdentityFuture::new(async move { resolver.resolve_identity(components, config).await })
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn credentials_that_are_gone_are_told_to_each() {
     let world = World::new().await;
-    let once = Once::default();
-    let config = world.client.config().to_builder().identity_cache(once.clone());
+    let credentials = Once::default();
+    let config = world.client.config().to_builder().identity_cache(credentials.clone());
     let table = Table::new(&Client::from_conf(config.build()), "journals").coalescing();
     for answer in together(add_each(&table, 1..=100)).await {
         assert!(matches!(answer, Err(Error::Sdk(_))), "{answer:?}");
     }
-    assert_eq!(once.0.load(Ordering::Relaxed), 2, "for one read and one write");
+    assert_eq!(credentials.asked(), 2, "for one read and one write");
 }
 
 /// A refusal that may pass is nobody's fault either, but the sender has no attempts left for the others.

@@ -1,5 +1,6 @@
 //! What the tests share: the stores they run against, and HTTP clients that record requests or lose them.
 
+pub mod credentials;
 pub mod engines;
 pub mod gauge;
 pub mod history;
