@@ -27,7 +27,8 @@ const CONCURRENCY: usize = 16;
 
 impl<T: Versioned> Table<T> {
     /// Saves many objects, each as [`save`](Self::save) does: under its own condition, with its own retries, and with an answer
-    /// of its own. An object has its next version as soon as its own write is answered with `Ok`, whatever becomes of the others.
+    /// of its own; `.into_result()?` takes the first error. An object has its next version as soon as its own write is answered
+    /// with `Ok`, whatever becomes of the others.
     ///
     /// ```
     /// # use dynalock::{Error, Table, Versioned};
@@ -72,7 +73,8 @@ impl<T: Versioned> Table<T> {
     }
 
     /// Stores many new items, each as [`create`](Self::create) does, and together as [`save_all`](Self::save_all) does. Of two
-    /// objects with the same key, the first one is stored and the second one exists already.
+    /// objects with the same key, the first one is stored and the second one exists already. So does one that is created again
+    /// after its [`OutcomeUnknown`](Error::OutcomeUnknown): ask [`Unknown::was_applied`](crate::Unknown::was_applied) first.
     ///
     /// # Errors
     ///
@@ -114,7 +116,7 @@ macro_rules! batch_methods {
         }
 
         /// At most this much time for the whole batch; without end unless this says otherwise. A write that is under way when the
-        /// time is up ends as if it were [its own](crate::Retry::deadline), and an item whose turn did not come is not sent, and
+        /// time is up mostly ends in [`OutcomeUnknown`](crate::Error::OutcomeUnknown), and an item whose turn did not come is not sent, and
         /// ends in [`Busy`](crate::Error::Busy).
         pub fn deadline(mut self, deadline: Duration) -> Self {
             self.batch.deadline = Some(deadline);
@@ -122,7 +124,23 @@ macro_rules! batch_methods {
         }
 
         /// Tells `observe` the place of each item, counted from 0, and what came of it as soon as that is known: in the order in
-        /// which the items end, and not in that of their places. A second closure takes the place of the first.
+        /// which the items end, and not in that of their places. A second closure takes the place of the first. The items themselves
+        /// are borrowed until the batch ends.
+        ///
+        /// ```
+        /// # use dynalock::{Table, Versioned};
+        /// # #[derive(serde::Serialize, serde::Deserialize, Versioned)]
+        /// # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
+        /// # async fn example(accounts: Table<Account>, mut held: Vec<Account>) {
+        /// let (all, mut ended) = (held.len(), 0);
+        /// let saved = accounts.save_all(&mut held).on_each(|_, _| {
+        ///     ended += 1;
+        ///     eprint!("\r{ended} of {all}");
+        /// });
+        /// saved.await.into_result().expect("saved");
+        /// # }
+        /// ```
+        ///
         ///
         /// It runs between the writes, which wait for it: keep it short.
         pub fn on_each(mut self, observe: impl FnMut(usize, &Result<$answer>) + Send + 'a) -> Self {
@@ -190,7 +208,8 @@ impl<T> fmt::Debug for DeleteAll<'_, T> {
 pub struct Outcomes<O>(Vec<Result<O>>);
 
 impl<O> Outcomes<O> {
-    /// The answers, if every item has ended well; else the error of the first one that has not. The others may have been written.
+    /// The answers, if every item has ended well; else the error of the first one that has not. The others may have been written,
+    /// and which item it was only [`failures`](Self::failures) tells.
     pub fn into_result(self) -> Result<Vec<O>> {
         self.0.into_iter().collect()
     }
@@ -331,7 +350,7 @@ async fn send<T>(
     let version = write.next_version();
     let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
     if left.is_zero() {
-        let problem = "other items of the batch took until its deadline";
+        let problem = "the deadline of the batch came before the turn of this item";
         return Err(Error::Busy { table: options.table.name().into(), problem });
     }
     let sent = options.send(kind, write, options.retry.within(left)).await?;

@@ -53,12 +53,14 @@
 //! - Time to live can be turned on, but expired items stay.
 //! - Streams, backups, global tables and vector search answer `UnknownOperationException`.
 
-use std::{fmt, io, path::Path, sync::Arc};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fmt, io};
 
-use aws_sdk_dynamodb::{
-    Client,
-    config::{self, BehaviorVersion, Credentials, Region, SharedHttpClient},
-};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
+use aws_sdk_dynamodb::config::{self, BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
@@ -130,6 +132,7 @@ impl Engine {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("embedded", "embedded", None, None, "embedded"))
+            .retry_partition(retries_of_its_own())
             .http_client(self.http_client())
     }
 
@@ -146,6 +149,14 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").finish_non_exhaustive()
     }
+}
+
+/// The SDK grants retries from one quota that all clients of a process share, unless told otherwise: a test that uses it up
+/// would change what others see.
+fn retries_of_its_own() -> RetryPartition {
+    static CONFIGS: AtomicU64 = AtomicU64::new(0);
+    let name = format!("dynalock-embedded-{}", CONFIGS.fetch_add(1, Ordering::Relaxed));
+    RetryPartition::custom(name).token_bucket(TokenBucket::default()).build()
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -114,6 +114,12 @@ impl Reply {
         Self { reasons, ..Self::new(400, "TransactionCanceledException") }
     }
 
+    /// The reply of a table or a partition that is asked for more than it may give.
+    #[must_use]
+    pub fn throttled() -> Self {
+        Self::new(400, "ThrottlingException")
+    }
+
     /// The reply of a server that broke down.
     #[must_use]
     pub fn internal_server_error() -> Self {
@@ -131,7 +137,7 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct Plan {
     script: Mutex<VecDeque<(String, Fault)>>,
-    gate: Mutex<Option<Gate>>,
+    gates: Mutex<Vec<Gate>>,
     item_is_denied: AtomicBool,
 }
 
@@ -159,11 +165,14 @@ impl Faults {
     }
 
     /// Holds up the requests of `operation` that come when the script is over, until the gate is opened: so that something
-    /// else can be done first. Takes the place of an earlier gate.
+    /// else can be done first. Takes the place of an earlier gate of this operation.
     #[must_use]
-    pub fn hold_up(&self, operation: &'static str) -> Gate {
-        let gate = Gate { operation, reached: Arc::default(), barrier: Arc::new(Semaphore::new(0)) };
-        *lock(&self.plan.gate) = Some(gate.clone());
+    pub fn hold_up(&self, operation: impl Into<String>) -> Gate {
+        let barrier = Arc::new(Semaphore::new(0));
+        let gate = Gate { operation: operation.into().into(), reached: Arc::default(), barrier };
+        let mut gates = lock(&self.plan.gates);
+        gates.retain(|earlier| earlier.operation != gate.operation);
+        gates.push(gate.clone());
         gate
     }
 
@@ -177,7 +186,7 @@ impl Faults {
 /// Where the requests of one operation stop, sent again or not, until it is open.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    operation: &'static str,
+    operation: Arc<str>,
     reached: Arc<Notify>,
     /// Has no permits, and is open when it is closed.
     barrier: Arc<Semaphore>,
@@ -185,8 +194,14 @@ pub struct Gate {
 
 impl Gate {
     /// Waits until a request is there.
+    ///
+    /// # Panics
+    ///
+    /// If none comes within an hour of tokio's clock, which passes at once where that is paused: the code under test sends
+    /// another operation, or none.
     pub async fn reached(&self) {
-        self.reached.notified().await;
+        let reached = tokio::time::timeout(Duration::from_hours(1), self.reached.notified()).await;
+        assert!(reached.is_ok(), "no request of {} came to the gate", self.operation);
     }
 
     /// Lets all requests go on that are there, and those that come.
@@ -220,8 +235,8 @@ struct Faulty {
 
 impl Plan {
     fn gate_of(&self, operation: &str) -> Option<Gate> {
-        let gate = lock(&self.gate).clone();
-        gate.filter(|gate| gate.operation == operation && lock(&self.script).is_empty())
+        let gate = lock(&self.gates).iter().find(|gate| &*gate.operation == operation).cloned();
+        gate.filter(|_| lock(&self.script).is_empty())
     }
 
     fn next_fault(&self, request: &HttpRequest) -> Fault {

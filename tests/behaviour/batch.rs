@@ -320,7 +320,7 @@ async fn a_deadline_ends_the_whole_batch_and_says_what_was_not_sent() {
     let Err(error) = &saved[6] else { panic!() };
     assert!(error.is_retryable());
     let why = error.to_string();
-    assert!(why.contains("the batch") && why.contains("deadline"), "{why}");
+    assert!(why.contains("deadline of the batch"), "{why}");
 
     // A retry that ends earlier does so.
     let mut held = accounts_at(2, 2);

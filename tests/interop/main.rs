@@ -229,8 +229,8 @@ fn wrong(round: &Round) -> Vec<String> {
 fn print(rounds: &[Round]) {
     println!("Two sides write {ITEMS} items, {WRITERS} writers of each client, {WRITES} writes a writer.\n");
     println!(
-        "| dynalock and | rules | writes Ok | stored | versions reused | skipped | reads checked | wrong \
-         | dynalock refused (by the other) | the other refused (by dynalock) | unfounded | time |"
+        "| dynalock and | checks | writes Ok | stored | versions reused | skipped | reads checked | wrong \
+         | refused of dynalock (for the other) | refused of the other (for dynalock) | unfounded | time |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for round in rounds {
