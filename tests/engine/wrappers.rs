@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::{
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
 };
+use dynalock::embedded::Engine;
 use dynalock::testing::{Fault, Faults, Reply};
 use dynalock_tests::{engines::Store, recording::Recording};
 use tokio::time::{Instant, timeout};
@@ -168,4 +169,45 @@ async fn a_scripted_refusal_looks_like_a_real_one() {
         .find_map(|cause| Some(cause.downcast_ref::<std::io::Error>()?.kind()));
         assert_eq!(kind, Some(std::io::ErrorKind::ConnectionRefused));
     }
+}
+
+/// What one test spends of the SDK's retries, another one has.
+#[tokio::test(start_paused = true)]
+async fn each_configuration_of_an_engine_has_retries_of_its_own() {
+    for _ in 0..60 {
+        let engine = Engine::in_memory();
+        let faults = Faults::new(engine.http_client());
+        let client = Client::from_conf(engine.config().http_client(faults.clone()).build());
+        faults.script("ListTables", [(); 3].map(|()| Fault::Instead(Reply::throttled())));
+        client.list_tables().send().await.unwrap_err();
+        assert!(faults.is_over(), "the SDK makes three attempts");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_operation_has_a_gate_of_its_own() {
+    let (client, faults, recording) = scripted().await;
+    let (writing, reading) = (faults.hold_up("UpdateItem"), faults.hold_up("GetItem"));
+    let in_order = async {
+        writing.reached().await;
+        reading.reached().await;
+        assert_eq!(recording.sent(), []);
+        reading.open();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(recording.operations(), ["GetItem"]);
+        writing.open();
+    };
+    let (added, found, ()) = tokio::join!(add_one(&client), count(&client), in_order);
+    added.unwrap();
+    assert_eq!(found, 0);
+    assert_eq!(recording.operations(), ["GetItem", "UpdateItem"]);
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "no request of PutItem came to the gate")]
+async fn a_gate_that_nothing_reaches_says_so() {
+    let (client, faults, _) = scripted().await;
+    let gate = faults.hold_up("PutItem");
+    let (added, ()) = tokio::join!(add_one(&client), gate.reached());
+    added.unwrap();
 }
