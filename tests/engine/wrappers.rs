@@ -174,7 +174,7 @@ async fn a_scripted_refusal_looks_like_a_real_one() {
 /// What one test spends of the SDK's retries, another one has.
 #[tokio::test(start_paused = true)]
 async fn each_configuration_of_an_engine_has_retries_of_its_own() {
-    for _ in 0..60 {
+    for _ in 0..120 {
         let engine = Engine::in_memory();
         let faults = Faults::new(engine.http_client());
         let client = Client::from_conf(engine.config().http_client(faults.clone()).build());
