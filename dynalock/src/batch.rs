@@ -106,7 +106,8 @@ macro_rules! batch_methods {
             self
         }
 
-        /// At most this many writes are under way at a time; 16 unless this says otherwise, and 0 counts as 1.
+        /// At most this many writes are under way at a time; 16 unless this says otherwise, and 0 counts as 1. All of them run in
+        /// one task: thousands at once would keep it so busy that answers come too late.
         ///
         /// A table or a partition that is throttled slows a batch down by itself: items that wait to be sent again count as under
         /// way.
@@ -303,7 +304,16 @@ impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
         loop {
             while under_way.has_room()
                 && let Some(next) = waits.take().or_else(|| {
-                    places.next().map(|place| Next::of(place, options.write(kind, items[place].borrow())))
+                    places.next().map(|place| {
+                        let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+                        // There is no time to make a request that is not sent.
+                        let write = if is_over {
+                            Err(late(&options))
+                        } else {
+                            options.write(kind, items[place].borrow())
+                        };
+                        Next::of(place, write)
+                    })
                 })
             {
                 if let Some(key) = &next.key
@@ -339,6 +349,12 @@ impl Next {
     }
 }
 
+/// The error of an item whose turn came too late.
+fn late<T>(options: &Options<T>) -> Error {
+    let problem = "the deadline of the batch came before the turn of this item";
+    Error::Busy { table: options.table.name().into(), problem }
+}
+
 /// Sends one write, unless the batch has no time left. Returns what it did, and the version that it stored.
 async fn send<T>(
     options: &Options<T>,
@@ -350,8 +366,7 @@ async fn send<T>(
     let version = write.next_version();
     let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
     if left.is_zero() {
-        let problem = "the deadline of the batch came before the turn of this item";
-        return Err(Error::Busy { table: options.table.name().into(), problem });
+        return Err(late(options));
     }
     let sent = options.send(kind, write, options.retry.within(left)).await?;
     Ok((sent, version))

@@ -48,7 +48,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::retry::ErrorKind;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 /// What happens to one request, and each time that the SDK sends it again is one more.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub enum Fault {
     HungUp,
     /// Something between the client and the store delivers the request twice, and only the second reply arrives.
     Twice,
-    /// The connection breaks, and the request reaches the store only after this long.
+    /// The connection breaks, and the request reaches the store only after this long, if tokio's runtime is still there.
     Late(Duration),
     /// The store answers after this long.
     Delay(Duration),
@@ -86,6 +86,7 @@ pub enum Fault {
 
 /// An error reply.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
@@ -95,8 +96,8 @@ pub struct Reply {
     pub message: String,
     /// Why each action of a transaction was cancelled, or `"None"`; empty for any other reply.
     pub reasons: Vec<String>,
-    /// The item that each of these reasons tells, in DynamoDB's JSON; `Null` for none.
-    pub item: Value,
+    /// The item that each of these reasons tells; `Null` for none.
+    item: Value,
 }
 
 impl Reply {
@@ -105,6 +106,13 @@ impl Reply {
     pub fn new(status: u16, exception: &str) -> Self {
         let message = format!("{exception}, by script");
         Self { status, exception: exception.to_owned(), message, reasons: Vec::new(), item: Value::Null }
+    }
+
+    /// The same, where each reason tells this item, in DynamoDB's JSON; none if that is not JSON.
+    #[must_use]
+    pub fn telling(mut self, item: &str) -> Self {
+        self.item = serde_json::from_str(item).unwrap_or_default();
+        self
     }
 
     /// The reply that cancels a transaction, with the code for each of its actions.
@@ -153,9 +161,10 @@ impl Faults {
         lock(&self.plan.script).extend(faults.into_iter().map(|fault| (operation.to_owned(), fault)));
     }
 
-    /// Forgets the rest of the script.
+    /// Forgets the rest of the script, and opens all gates.
     pub fn clear(&self) {
         lock(&self.plan.script).clear();
+        lock(&self.plan.gates).drain(..).for_each(|gate| gate.open());
     }
 
     /// Returns whether every fault of the script has struck.
@@ -165,13 +174,19 @@ impl Faults {
     }
 
     /// Holds up the requests of `operation` that come when the script is over, until the gate is opened: so that something
-    /// else can be done first. Takes the place of an earlier gate of this operation.
+    /// else can be done first. Opens an earlier gate of this operation.
     #[must_use]
     pub fn hold_up(&self, operation: impl Into<String>) -> Gate {
-        let barrier = Arc::new(Semaphore::new(0));
-        let gate = Gate { operation: operation.into().into(), reached: Arc::default(), barrier };
+        let closed = || Arc::new(Semaphore::new(0));
+        let gate = Gate { operation: operation.into().into(), reached: closed(), barrier: closed() };
         let mut gates = lock(&self.plan.gates);
-        gates.retain(|earlier| earlier.operation != gate.operation);
+        gates.retain(|earlier| {
+            let stays = earlier.operation != gate.operation;
+            if !stays {
+                earlier.open();
+            }
+            stays
+        });
         gates.push(gate.clone());
         gate
     }
@@ -183,24 +198,25 @@ impl Faults {
     }
 }
 
-/// Where the requests of one operation stop, sent again or not, until it is open.
+/// Where the requests of one operation stop, sent again or not, until it is open. It stays there when its handles are dropped.
 #[derive(Clone, Debug)]
 pub struct Gate {
     operation: Arc<str>,
-    reached: Arc<Notify>,
-    /// Has no permits, and is open when it is closed.
+    /// Has no permits, and is closed once a request has come.
+    reached: Arc<Semaphore>,
+    /// Has no permits, and is closed once the gate is open.
     barrier: Arc<Semaphore>,
 }
 
 impl Gate {
-    /// Waits until a request is there.
+    /// Waits until a request has come.
     ///
     /// # Panics
     ///
     /// If none comes within an hour of tokio's clock, which passes at once where that is paused: the code under test sends
     /// another operation, or none.
     pub async fn reached(&self) {
-        let reached = tokio::time::timeout(Duration::from_hours(1), self.reached.notified()).await;
+        let reached = tokio::time::timeout(Duration::from_hours(1), self.reached.acquire()).await;
         assert!(reached.is_ok(), "no request of {} came to the gate", self.operation);
     }
 
@@ -210,7 +226,7 @@ impl Gate {
     }
 
     async fn pass(&self) {
-        self.reached.notify_one();
+        self.reached.close();
         // Fails as soon as the gate is open.
         let _ = self.barrier.acquire().await;
     }

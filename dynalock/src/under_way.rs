@@ -15,8 +15,8 @@ pub(crate) struct UnderWay<F> {
     /// The slots that are to be polled.
     due: VecDeque<usize>,
     woken: Arc<Woken>,
-    /// How many futures have ended since this was last pending.
-    ended: usize,
+    /// How many futures were polled since this was last pending.
+    polls: usize,
 }
 
 struct Slot<F> {
@@ -24,13 +24,13 @@ struct Slot<F> {
     waker: Waker,
 }
 
-/// How many futures may end before the task lets others run on its thread.
-const ENDS_AT_ONCE: usize = 32;
+/// How many futures may be polled before the task lets others run on its thread, and looks who was woken meanwhile.
+const POLLS_AT_ONCE: usize = 32;
 
 impl<F: Future> UnderWay<F> {
     pub(crate) fn at_most(most: usize) -> Self {
         let (slots, free, due) = (Vec::new(), Vec::new(), VecDeque::new());
-        Self { most, slots, free, due, woken: Arc::default(), ended: 0 }
+        Self { most, slots, free, due, woken: Arc::default(), polls: 0 }
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -57,26 +57,28 @@ impl<F: Future> UnderWay<F> {
         if self.free.len() == self.slots.len() {
             return Poll::Ready(None);
         }
-        if self.ended == ENDS_AT_ONCE {
-            self.ended = 0;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         // Whoever wakes itself while it is polled waits for the next time.
         let mut is_last_round = false;
         loop {
             while let Some(slot) = self.due.pop_front() {
+                if self.polls == POLLS_AT_ONCE {
+                    self.polls = 0;
+                    self.due.push_front(slot);
+                    self.due.extend(self.woken.take(context.waker()));
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 let Slot { future, waker } = &mut self.slots[slot];
                 let Some(running) = future else { continue };
+                self.polls += 1;
                 if let Poll::Ready(output) = running.as_mut().poll(&mut Context::from_waker(waker)) {
                     *future = None;
                     self.free.push(slot);
-                    self.ended += 1;
                     return Poll::Ready(Some(output));
                 }
             }
             if is_last_round {
-                self.ended = 0;
+                self.polls = 0;
                 return Poll::Pending;
             }
             is_last_round = true;
@@ -96,9 +98,14 @@ impl Woken {
 
     /// The slots that were woken since the last time. From now on `task` is woken with them.
     fn take(&self, task: &Waker) -> BTreeSet<usize> {
-        let (slots, waker) = &mut *self.lock();
-        *waker = Some(task.clone());
-        std::mem::take(slots)
+        let task = task.clone();
+        let (slots, earlier) = {
+            let (slots, waker) = &mut *self.lock();
+            (std::mem::take(slots), waker.replace(task))
+        };
+        // Without the lock, since a waker may do anything when it is dropped.
+        drop(earlier);
+        slots
     }
 }
 
@@ -263,11 +270,36 @@ mod tests {
             under_way.add(std::future::ready(()));
             while task.poll(&mut under_way).is_pending() {
                 assert_eq!(task.wakes(), 1, "pending, and nobody would wake it");
-                assert!(ended <= ENDS_AT_ONCE);
+                assert!(ended <= POLLS_AT_ONCE);
                 ended = 0;
             }
             ended += 1;
         }
-        assert!(ended <= ENDS_AT_ONCE, "{ended}");
+        assert!(ended <= POLLS_AT_ONCE, "{ended}");
+    }
+
+    /// A write whose answer is there comes before thousands that end without one.
+    #[test]
+    fn who_was_woken_does_not_wait_for_all_that_never_wait() {
+        let (signs, task) = (Signs::default(), Arc::new(Task::default()));
+        let signs = &signs;
+        let future = |waits: bool| async move { if waits { signs.wait(0).await } else { 1 } };
+        let mut under_way = UnderWay::at_most(2);
+        under_way.add(future(true));
+        assert!(task.poll(&mut under_way).is_pending());
+        signs.over[0].set(true);
+        signs.wake(0);
+        let mut ended = 0;
+        loop {
+            if under_way.has_room() {
+                under_way.add(future(false));
+            }
+            match task.poll(&mut under_way) {
+                Poll::Ready(Some(0)) => break,
+                Poll::Ready(_) => ended += 1,
+                Poll::Pending => {}
+            }
+            assert!(ended <= 2 * POLLS_AT_ONCE, "{ended}");
+        }
     }
 }

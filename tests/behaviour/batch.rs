@@ -314,13 +314,19 @@ async fn a_deadline_ends_the_whole_batch_and_says_what_was_not_sent() {
     let begun = Instant::now();
     let saved = table.save_all(&mut held).concurrency(2).deadline(250 * MS).await;
     assert_eq!(begun.elapsed(), 250 * MS);
-    let expected = [&["ok"; 4][..], &["unknown"; 2], &["busy"; 3], &["item"]].concat();
+    let expected = [&["ok"; 4][..], &["unknown"; 2], &["busy"; 4]].concat();
     assert_eq!(words(&saved), expected);
     assert_eq!(gauge.requests(), 6);
     let Err(error) = &saved[6] else { panic!() };
     assert!(error.is_retryable());
     let why = error.to_string();
     assert!(why.contains("deadline of the batch"), "{why}");
+
+    // What is left then is not even made into requests.
+    let mut held: Vec<_> =
+        (0..10).map(|number| Account { id: String::new(), ..account(number, 1) }).collect();
+    let saved = table.save_all(&mut held).deadline(Duration::ZERO).await;
+    assert_eq!(words(&saved), ["busy"; 10]);
 
     // A retry that ends earlier does so.
     let mut held = accounts_at(2, 2);

@@ -211,3 +211,36 @@ async fn a_gate_that_nothing_reaches_says_so() {
     let (added, ()) = tokio::join!(add_one(&client), gate.reached());
     added.unwrap();
 }
+
+/// A request that has come has come, for whoever asks, and as often as they ask.
+#[tokio::test(start_paused = true)]
+async fn a_gate_stays_reached() {
+    let (client, faults, _) = scripted().await;
+    let gate = faults.hold_up("UpdateItem");
+    let twice = async {
+        tokio::join!(gate.reached(), gate.reached());
+        gate.reached().await;
+        gate.open();
+    };
+    let (added, ()) = tokio::join!(add_one(&client), twice);
+    added.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_without_handles_is_opened_by_the_next_one_and_by_clear() {
+    let (client, faults, _) = scripted().await;
+    let begun = Instant::now();
+    drop(faults.hold_up("UpdateItem"));
+    let (added, ()) = tokio::join!(add_one(&client), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        faults.hold_up("UpdateItem").open();
+    });
+    added.unwrap();
+    drop(faults.hold_up("UpdateItem"));
+    let (added, ()) = tokio::join!(add_one(&client), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        faults.clear();
+    });
+    added.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 2);
+}

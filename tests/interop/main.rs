@@ -52,7 +52,8 @@ async fn main() -> ExitCode {
         eprintln!("tests/interop/run starts it");
         return ExitCode::FAILURE;
     };
-    let url = env::var("DYNALOCK_ENDPOINT").unwrap_or_else(|_| engines::serve());
+    let named = env::var("DYNALOCK_ENDPOINT").ok().filter(|url| !url.is_empty());
+    let url = named.unwrap_or_else(engines::serve);
     let table = table_name();
     let client = Store::at(&url).client();
     let house = House { python, folder: Path::new(folder), url: &url, table: &table, client: &client };
@@ -110,7 +111,8 @@ impl House<'_> {
                     problems.push(format!("{name}: no lost update was noticed"));
                 }
             } else {
-                problems.extend(wrong(&round));
+                let writes = ITEMS + (1 + kinds.len()) * WRITERS * WRITES;
+                problems.extend(wrong(&round, writes));
             }
             rounds.push(round);
         }
@@ -211,9 +213,13 @@ impl House<'_> {
     }
 }
 
-/// What is wrong with a round that should be without fault.
-fn wrong(round: &Round) -> Vec<String> {
+/// What is wrong with a round of so many writes that should be without fault.
+fn wrong(round: &Round, writes: usize) -> Vec<String> {
     let mut problems = Vec::new();
+    let wrote = round.ledger.wrote.len();
+    if wrote != writes {
+        problems.push(format!("{}: {wrote} writes, not {writes}", round.name));
+    }
     if round.verdict != Verdict::default() {
         problems.push(format!("{}: {:?}", round.name, round.verdict));
     }

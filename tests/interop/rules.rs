@@ -36,6 +36,7 @@ pub(crate) async fn check(mut pair: Pair<'_>) -> (Vec<&'static str>, Vec<String>
         each_reads_what_the_other_created;
         neither_creates_over_the_item_of_the_other;
         a_stale_write_of_the_other_is_refused;
+        a_write_after_a_touch_is_refused;
         a_stale_write_of_dynalock_is_refused;
         a_stale_delete_of_the_other_is_refused;
         a_stale_delete_of_dynalock_is_refused;
@@ -89,6 +90,16 @@ impl Pair<'_> {
         self.peer.read(id)?;
         expect("it wrote", self.peer.write(id, THEIRS)?, Ok(3))?;
         expect("stored", self.read(id).await?, Some(seen(id, 3, THEIRS)))
+    }
+
+    /// Nothing but the version tells that an item was touched.
+    async fn a_write_after_a_touch_is_refused(&mut self, id: &str) -> Result<(), Failure> {
+        let mut ours = Account::new(id, OURS);
+        self.accounts.create(&mut ours).await?;
+        self.peer.read(id)?;
+        self.accounts.touch(&mut ours).await?;
+        expect("it wrote", self.peer.write(id, THEIRS)?, Err(Refused))?;
+        expect("stored", self.read(id).await?, Some(Seen { count: 1, ..seen(id, 2, OURS) }))
     }
 
     async fn a_stale_write_of_dynalock_is_refused(&mut self, id: &str) -> Result<(), Failure> {

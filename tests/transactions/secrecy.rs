@@ -98,7 +98,7 @@ async fn a_cancelled_commit_keeps_its_reasons_and_drops_their_items() {
     for codes in [["TransactionConflict", "None"], ["None", "ValidationError"]] {
         for lost in [None, Some(Fault::RequestLost)] {
             let item = json!({ "id": { "S": MARK }, "note": { "S": MARK } });
-            let told = Fault::Instead(Reply { item, ..Reply::cancelled(codes) });
+            let told = Fault::Instead(Reply::cancelled(codes).telling(&item.to_string()));
             faults.script("TransactWriteItems", lost.clone().into_iter().chain(vec![told; 12]));
             let fresh = &mut Order { id: "fresh".into(), ..secret_order(0) };
             let transaction =
