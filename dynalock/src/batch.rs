@@ -117,8 +117,8 @@ macro_rules! batch_methods {
         }
 
         /// At most this much time for the whole batch; without end unless this says otherwise. A write that is under way when the
-        /// time is up mostly ends in [`OutcomeUnknown`](crate::Error::OutcomeUnknown), and an item whose turn did not come is not sent, and
-        /// ends in [`Busy`](crate::Error::Busy).
+        /// time is up mostly ends in [`OutcomeUnknown`](crate::Error::OutcomeUnknown). An item whose turn did not come is not sent,
+        /// and ends in [`Busy`](crate::Error::Busy).
         pub fn deadline(mut self, deadline: Duration) -> Self {
             self.batch.deadline = Some(deadline);
             self
@@ -304,16 +304,11 @@ impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
         loop {
             while under_way.has_room()
                 && let Some(next) = waits.take().or_else(|| {
-                    places.next().map(|place| {
-                        let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
-                        // There is no time to make a request that is not sent.
-                        let write = if is_over {
-                            Err(late(&options))
-                        } else {
-                            options.write(kind, items[place].borrow())
-                        };
-                        Next::of(place, write)
-                    })
+                    let place = places.next()?;
+                    // There is no time to make a request that is not sent.
+                    let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+                    let write = (!is_late).then(|| options.write(kind, items[place].borrow()));
+                    Some(Next::of(place, write.unwrap_or_else(|| Err(late(&options)))))
                 })
             {
                 if let Some(key) = &next.key
@@ -355,7 +350,7 @@ fn late<T>(options: &Options<T>) -> Error {
     Error::Busy { table: options.table.name().into(), problem }
 }
 
-/// Sends one write, unless the batch has no time left. Returns what it did, and the version that it stored.
+/// Sends one write, unless the batch has no time left, as after a wait for its key. Returns what it did, and the version that it stored.
 async fn send<T>(
     options: &Options<T>,
     kind: Kind,

@@ -228,9 +228,10 @@ impl Place<'_> {
 
     /// What became of the caller's change. Whoever comes round again before it is sent, sends it.
     pub(crate) async fn outcome(&mut self, extra: Option<&Condition>) -> Result<Outcome> {
+        // Without a change in a write there is nothing that could have been applied.
+        let Some(ticket) = self.ticket.clone() else { return Ok(Outcome::Again) };
         loop {
-            let status = self.ticket.as_deref().map_or(Status::Withdrawn, Ticket::status);
-            let desk = match (status, self.desk.take()) {
+            let desk = match (ticket.status(), self.desk.take()) {
                 (Status::Lost(write), _) => return Err(self.lost(write, None)),
                 (Status::Refused(failure), _) => return Err(Error::Sdk(failure.into())),
                 (Status::Done(outcome), desk) => {
@@ -242,13 +243,13 @@ impl Place<'_> {
                 }
                 (_, Some(desk)) => desk,
                 (_, None) => {
-                    self.desk = match self.turn_or_answer().await {
+                    self.desk = match self.turn_or_answer(&ticket).await {
                         None => None,
                         Some(Ok(desk)) => Some(desk),
-                        Some(Err(late)) => match self.ticket.as_deref().map(Ticket::withdraw) {
-                            Some(Status::Sent(write)) => return Err(self.lost(write, Some(late))),
-                            Some(Status::Done(_) | Status::Refused(_) | Status::Lost(_)) => None,
-                            _ => return Err(late),
+                        Some(Err(late)) => match ticket.withdraw() {
+                            Status::Sent(write) => return Err(self.lost(write, Some(late))),
+                            Status::Done(_) | Status::Refused(_) | Status::Lost(_) => None,
+                            Status::Drafted | Status::Withdrawn => return Err(late),
                         },
                     };
                     continue;
@@ -261,8 +262,7 @@ impl Place<'_> {
     }
 
     /// Waits for the caller's turn, or until there is an answer that needs none.
-    async fn turn_or_answer(&mut self) -> Option<Result<OwnedMutexGuard<Desk>>> {
-        let ticket = self.ticket.clone()?;
+    async fn turn_or_answer(&mut self, ticket: &Ticket) -> Option<Result<OwnedMutexGuard<Desk>>> {
         let mut answered = pin!(ticket.answered());
         let mut turn = pin!(self.turn());
         poll_fn(|context| match answered.as_mut().poll(context) {
