@@ -3,10 +3,13 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt;
-use std::future::IntoFuture;
+use std::future::{IntoFuture, poll_fn};
 use std::ops::Deref;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
@@ -15,7 +18,6 @@ use crate::options::{Options, option_methods};
 use crate::save::{Deleted, raise};
 use crate::send::Applied;
 use crate::table::{BoxFuture, Table};
-use crate::under_way::UnderWay;
 use crate::versioned::Versioned;
 use crate::write::{ConditionalWrite, Kind};
 
@@ -24,6 +26,9 @@ use crate::write::{ConditionalWrite, Kind};
 ///
 /// [on-demand]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html
 const CONCURRENCY: usize = 16;
+
+/// How many items may end before the task lets others run on its thread, the clock and the network among them.
+const ENDED_AT_ONCE: usize = 32;
 
 impl<T: Versioned> Table<T> {
     /// Saves many objects, each as [`save`](Self::save) does: under its own condition, with its own retries, and with an answer
@@ -300,9 +305,10 @@ impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
         let mut places = 0..items.len();
         let mut keys = HashSet::new();
         let mut waits: Option<Next> = None;
-        let mut under_way = UnderWay::at_most(concurrency);
+        let mut under_way = FuturesUnordered::new();
+        let mut ended = 0;
         loop {
-            while under_way.has_room()
+            while under_way.len() < concurrency
                 && let Some(next) = waits.take().or_else(|| {
                     let place = places.next()?;
                     // There is no time to make a request that is not sent.
@@ -318,7 +324,7 @@ impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
                     break;
                 }
                 let options = &options;
-                under_way.add(async move {
+                under_way.push(async move {
                     let Next { place, write, key } = next;
                     (place, key, send(options, kind, write, deadline).await)
                 });
@@ -332,6 +338,10 @@ impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
                 on_each(place, &outcome);
             }
             outcomes[place] = Some(outcome);
+            ended += 1;
+            if ended % ENDED_AT_ONCE == 0 {
+                let_others_run().await;
+            }
         }
         Outcomes(outcomes.into_iter().flatten().collect())
     }
@@ -342,6 +352,19 @@ impl Next {
         let key = write.as_ref().ok().map(|write| KeyId::of(write.intent().schema, &write.key()));
         Self { place, write, key }
     }
+}
+
+/// Gives the thread up once.
+async fn let_others_run() {
+    let mut is_back = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_back, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The error of an item whose turn came too late.

@@ -117,9 +117,7 @@ fn least_size(value: &AttributeValue) -> usize {
 
 /// Serializes a struct, attribute by attribute.
 pub(crate) fn to_attributes<T: Serialize>(object: &T) -> Result<Attributes> {
-    let attributes = object
-        .serialize(ToAttributes)
-        .map_err(|Unwritable(attribute, problem)| Error::item(&attribute, problem))?;
+    let attributes = object.serialize(ToAttributes)?;
     match attributes.iter().find(|(name, _)| is_stamp_slot(name)) {
         Some((name, _)) => Err(Error::item(name, "the name is reserved for write stamps")),
         None => Ok(attributes),
@@ -139,29 +137,50 @@ pub(crate) fn from_item<T: DeserializeOwned>(item: Item, schema: &Schema) -> Res
     let version = StoredVersion::of(&item, schema)?.number();
     let entries = item.into_iter();
     let reader = ItemReader { entries, schema, version: Some(version), next: None };
-    T::deserialize(reader).map_err(|Unreadable(attribute, problem)| Error::item(&attribute, problem))
+    Ok(T::deserialize(reader)?)
 }
 
-/// An attribute that cannot be written, and why. serde's own messages are dropped: they may quote values.
+/// An attribute and its field that do not fit each other, and why. serde's own messages are dropped: they may quote values.
 #[derive(Debug)]
-struct Unwritable(Cow<'static, str>, &'static str);
+struct Unfit(Cow<'static, str>, Cow<'static, str>);
 
-impl fmt::Display for Unwritable {
+impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.1)
+        f.write_str(&self.1)
     }
 }
 
-impl std::error::Error for Unwritable {}
+impl std::error::Error for Unfit {}
 
-impl ser::Error for Unwritable {
+impl From<Unfit> for Error {
+    fn from(Unfit(attribute, problem): Unfit) -> Self {
+        Self::item(&attribute, problem)
+    }
+}
+
+impl ser::Error for Unfit {
     fn custom<M: fmt::Display>(_: M) -> Self {
-        Self("".into(), "the struct's serialization failed")
+        Self("".into(), "the struct's serialization failed".into())
     }
 }
 
-const NOT_AN_ITEM: Unwritable =
-    Unwritable(Cow::Borrowed(""), "the struct serializes to something that has no attributes");
+impl de::Error for Unfit {
+    fn custom<M: fmt::Display>(_: M) -> Self {
+        Self("".into(), "the item does not fit the struct".into())
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self(field.into(), "the attribute is missing, and its field has no default".into())
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self(field.into(), "the attribute is there twice, under its name and an alias".into())
+    }
+
+    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
+        Self(field.to_owned().into(), "the struct has no such field and denies unknown ones".into())
+    }
+}
 
 /// Takes a struct or a map, which is what serde makes of a struct that flattens a field.
 struct ToAttributes;
@@ -177,78 +196,83 @@ impl Fields {
         Self { attributes: Vec::with_capacity(fields), name: None }
     }
 
-    fn push<T: Serialize + ?Sized>(&mut self, name: Cow<'static, str>, field: &T) -> Result<(), Unwritable> {
+    fn push<T: Serialize + ?Sized>(&mut self, name: Cow<'static, str>, field: &T) -> Result<(), Unfit> {
         match value(field) {
             // Every finite number ends with a digit.
             Some(AttributeValue::N(digits)) if !digits.ends_with(|end: char| end.is_ascii_digit()) => {
-                return Err(Unwritable(name, "NaN and infinity have no form in DynamoDB"));
+                Err(Unfit(name, "NaN and infinity have no form in DynamoDB".into()))
             }
-            Some(value) => self.attributes.push((name, value)),
-            None => return Err(Unwritable(name, "the field's value has no form in DynamoDB")),
+            Some(value) => {
+                self.attributes.push((name, value));
+                Ok(())
+            }
+            None => Err(Unfit(name, "the field's value has no form in DynamoDB".into())),
         }
-        Ok(())
     }
 }
 
 impl SerializeStruct for Fields {
     type Ok = Attributes;
-    type Error = Unwritable;
+    type Error = Unfit;
 
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        field: &T,
-    ) -> Result<(), Unwritable> {
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, field: &T) -> Result<(), Unfit> {
         self.push(name.into(), field)
     }
 
-    fn end(self) -> Result<Attributes, Unwritable> {
+    fn end(self) -> Result<Attributes, Unfit> {
         Ok(self.attributes)
     }
 }
 
 impl SerializeMap for Fields {
     type Ok = Attributes;
-    type Error = Unwritable;
+    type Error = Unfit;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unfit> {
         match value(key) {
             Some(AttributeValue::S(name)) => self.name = Some(name.into()),
-            _ => return Err(Unwritable("".into(), "the name of a flattened entry is not a string")),
+            _ => return Err(Unfit("".into(), "the name of a flattened entry is not a string".into())),
         }
         Ok(())
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, field: &T) -> Result<(), Unwritable> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, field: &T) -> Result<(), Unfit> {
         let name = self.name.take().unwrap_or_default();
         self.push(name, field)
     }
 
     /// Only a flattened map can hold a name twice, beside a field or another map.
-    fn end(mut self) -> Result<Attributes, Unwritable> {
+    fn end(mut self) -> Result<Attributes, Unfit> {
         let mut names: Vec<&str> = self.attributes.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned());
         match twice {
-            Some(name) => Err(Unwritable(name.into(), "a flattened entry has the name of another attribute")),
+            Some(name) => {
+                Err(Unfit(name.into(), "a flattened entry has the name of another attribute".into()))
+            }
             None => Ok(std::mem::take(&mut self.attributes)),
         }
     }
 }
 
+/// Everything else that serde may be given: what is no struct, or has no names for its parts.
 macro_rules! refuse {
-    ($($method:ident($($argument:ty),*))*) => {$(
-        fn $method(self, $(_: $argument),*) -> Result<Self::Ok, Unwritable> {
-            Err(NOT_AN_ITEM)
+    ($answer:ident: $($method:ident($($argument:ty),*))*) => {$(
+        fn $method(self, $(_: $argument),*) -> Result<$answer, Unfit> {
+            Err(not_an_item())
         }
     )*};
 }
 
-type No = Impossible<Attributes, Unwritable>;
+fn not_an_item() -> Unfit {
+    Unfit("".into(), "the struct serializes to something that has no attributes".into())
+}
+
+type No = Impossible<Attributes, Unfit>;
 
 impl Serializer for ToAttributes {
     type Ok = Attributes;
-    type Error = Unwritable;
+    type Error = Unfit;
     type SerializeStruct = Fields;
     type SerializeMap = Fields;
     type SerializeSeq = No;
@@ -257,24 +281,15 @@ impl Serializer for ToAttributes {
     type SerializeTupleVariant = No;
     type SerializeStructVariant = No;
 
-    fn serialize_struct(self, _: &'static str, fields: usize) -> Result<Fields, Unwritable> {
+    fn serialize_struct(self, _: &'static str, fields: usize) -> Result<Fields, Unfit> {
         Ok(Fields::with_capacity(fields))
     }
 
-    fn serialize_map(self, entries: Option<usize>) -> Result<Fields, Unwritable> {
+    fn serialize_map(self, entries: Option<usize>) -> Result<Fields, Unfit> {
         Ok(Fields::with_capacity(entries.unwrap_or_default()))
     }
 
-    refuse! {
-        serialize_bool(bool) serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
-        serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64)
-        serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64)
-        serialize_f32(f32) serialize_f64(f64)
-        serialize_none() serialize_unit() serialize_unit_struct(&'static str)
-        serialize_unit_variant(&'static str, u32, &'static str)
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, object: &T) -> Result<Attributes, Unwritable> {
+    fn serialize_some<T: Serialize + ?Sized>(self, object: &T) -> Result<Attributes, Unfit> {
         object.serialize(self)
     }
 
@@ -282,7 +297,7 @@ impl Serializer for ToAttributes {
         self,
         _: &'static str,
         object: &T,
-    ) -> Result<Attributes, Unwritable> {
+    ) -> Result<Attributes, Unfit> {
         object.serialize(self)
     }
 
@@ -292,70 +307,22 @@ impl Serializer for ToAttributes {
         _: u32,
         _: &'static str,
         _: &T,
-    ) -> Result<Attributes, Unwritable> {
-        Err(NOT_AN_ITEM)
+    ) -> Result<Attributes, Unfit> {
+        Err(not_an_item())
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<No, Unwritable> {
-        Err(NOT_AN_ITEM)
+    refuse! { Attributes:
+        serialize_bool(bool) serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
+        serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64)
+        serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64)
+        serialize_f32(f32) serialize_f64(f64)
+        serialize_none() serialize_unit() serialize_unit_struct(&'static str)
+        serialize_unit_variant(&'static str, u32, &'static str)
     }
-
-    fn serialize_tuple(self, _: usize) -> Result<No, Unwritable> {
-        Err(NOT_AN_ITEM)
-    }
-
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<No, Unwritable> {
-        Err(NOT_AN_ITEM)
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<No, Unwritable> {
-        Err(NOT_AN_ITEM)
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<No, Unwritable> {
-        Err(NOT_AN_ITEM)
-    }
-}
-
-/// An attribute that does not fit its field, and why. serde's own messages are dropped: they may quote values.
-#[derive(Debug)]
-struct Unreadable(String, String);
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.1)
-    }
-}
-
-impl std::error::Error for Unreadable {}
-
-impl de::Error for Unreadable {
-    fn custom<M: fmt::Display>(_: M) -> Self {
-        Self(String::new(), "the item does not fit the struct".into())
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self(field.into(), "the attribute is missing, and its field has no default".into())
-    }
-
-    fn duplicate_field(field: &'static str) -> Self {
-        Self(field.into(), "the attribute is there twice, under its name and an alias".into())
-    }
-
-    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Self(field.into(), "the struct has no such field and denies unknown ones".into())
+    refuse! { No:
+        serialize_seq(Option<usize>) serialize_tuple(usize) serialize_tuple_struct(&'static str, usize)
+        serialize_tuple_variant(&'static str, u32, &'static str, usize)
+        serialize_struct_variant(&'static str, u32, &'static str, usize)
     }
 }
 
@@ -369,9 +336,9 @@ struct ItemReader<'a> {
 }
 
 impl<'de> Deserializer<'de> for ItemReader<'_> {
-    type Error = Unreadable;
+    type Error = Unfit;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         visitor.visit_map(self)
     }
 
@@ -379,7 +346,7 @@ impl<'de> Deserializer<'de> for ItemReader<'_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Unreadable> {
+    ) -> Result<V::Value, Unfit> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -390,9 +357,9 @@ impl<'de> Deserializer<'de> for ItemReader<'_> {
 }
 
 impl<'de> de::MapAccess<'de> for ItemReader<'_> {
-    type Error = Unreadable;
+    type Error = Unfit;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unreadable> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unfit> {
         let version = self.schema.version;
         let stored = self.entries.by_ref().find(|(name, _)| name != version && !is_stamp_slot(name));
         self.next = match stored {
@@ -405,17 +372,15 @@ impl<'de> de::MapAccess<'de> for ItemReader<'_> {
         }
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unreadable> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unfit> {
         let Some((name, value)) = self.next.take() else {
             return Err(de::Error::custom("a value was asked for before its name"));
         };
         let found = type_name(&value);
         let value = serde_dynamo::Deserializer::from_attribute_value(value.into());
         seed.deserialize(value).map_err(|_| {
-            Unreadable(
-                name.into_owned(),
-                format!("found {found} that does not fit the field of `{}`", self.schema.name),
-            )
+            let problem = format!("found {found} that does not fit the field of `{}`", self.schema.name);
+            Unfit(name.into_owned().into(), problem.into())
         })
     }
 }

@@ -245,7 +245,6 @@ mod ticket;
 mod transact;
 mod transaction;
 mod tx;
-mod under_way;
 mod update;
 mod verdict;
 mod versioned;
