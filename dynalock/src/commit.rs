@@ -9,9 +9,10 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 
 use crate::attempts::{Attempts, Watch};
-use crate::condition::Expect;
-use crate::conflict::Conflict;
-use crate::error::{Error, Result, SdkFailure, Unknown};
+use crate::error::{Conflict, Error, Result, Unknown};
+use crate::expect::Expect;
+use crate::failure::SdkFailure;
+use crate::invalid::Invalid;
 use crate::item::Item;
 use crate::key::KeyId;
 use crate::random;
@@ -32,14 +33,12 @@ pub(crate) const LONGEST: Duration = Duration::from_mins(5);
 
 /// Refuses a number of actions, or of reads, that DynamoDB would refuse.
 pub(crate) fn check_actions(actions: usize) -> Result<()> {
-    match actions {
-        0 => Err(Error::request("a transaction needs at least one action")),
-        1..=MAX_ACTIONS => Ok(()),
-        many => {
-            let problem = format!("the transaction touches {many} items, but may touch {MAX_ACTIONS}");
-            Err(Error::request(problem))
-        }
-    }
+    let problem = match actions {
+        0 => "a transaction needs at least one action".into(),
+        1..=MAX_ACTIONS => return Ok(()),
+        many => format!("the transaction touches {many} items, but may touch {MAX_ACTIONS}"),
+    };
+    Err(Invalid::request(problem).in_table(""))
 }
 
 /// A transaction on its way. DynamoDB recognizes it by its token and applies it once, however often it comes. What it refuses
@@ -66,7 +65,7 @@ impl Commit {
         if bytes > MAX_BYTES {
             let problem =
                 format!("the transaction takes {bytes} bytes or more, but may take {MAX_BYTES} (4 MB)");
-            return Err(Error::request(problem));
+            return Err(Invalid::request(problem).in_table(""));
         }
         let mut actions: Vec<Action> = Vec::with_capacity(writes.len());
         let mut items = Vec::with_capacity(writes.len());
@@ -76,13 +75,14 @@ impl Commit {
             let item = (target.table.clone(), KeyId::of(intent.schema, &key));
             if let Some(other) = places.insert(item, place) {
                 let problem = format!("actions {other} and {place}, counted from 0, are for the same item");
-                return Err(Error::request(problem).in_table(&target.table));
+                return Err(Invalid::request(problem).in_table(&target.table));
             }
             items.push(write.into_transact_write_item(target.table.to_string(), target.on_failed_check()));
             actions.push(Action { target, key, intent });
         }
         let target = Target::of_all(client, actions.iter().map(|action| &action.target));
-        Ok((target, Self { actions, token: random::token()?, writes: Some(items) }))
+        let token = random::token().map_err(|invalid| invalid.in_table(&target.table))?;
+        Ok((target, Self { actions, token, writes: Some(items) }))
     }
 }
 

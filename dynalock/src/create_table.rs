@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::types::{
     TableStatus,
 };
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::invalid::Invalid;
 use crate::schema::KeyAttribute;
 use crate::table::Table;
 use crate::target::Reason;
@@ -26,7 +27,7 @@ impl<T: Versioned> Table<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`] if a table of this name exists with another key, if it is not active after 5 minutes, or
+    /// [`InvalidRequest`](crate::Error::InvalidRequest) if a table of this name exists with another key, if it is not active after 5 minutes, or
     /// if the DynamoDB type of a key field cannot be told from its Rust type.
     pub async fn create_table(&self) -> Result<()> {
         let keys = key_types::<T>().map_err(self.named())?;
@@ -63,7 +64,7 @@ impl<T: Versioned> Table<T> {
             }
             tokio::time::sleep(INTERVAL).await;
         }
-        Err(self.named()(Error::request("the table is not active after 5 minutes")))
+        Err(self.named()(Invalid::request("the table is not active after 5 minutes")))
     }
 
     /// The table as it is now; `None` if DynamoDB doesn't know it yet, which may be so for a moment after its creation.
@@ -106,13 +107,13 @@ impl<T: Versioned> Table<T> {
         }
         let (found, expected, name) = (found.join(", "), expected.join(", "), schema::<T>().name);
         let problem = format!("the table exists with the key {found}, but `{name}` needs {expected}");
-        Err(self.named()(Error::request(problem)))
+        Err(self.named()(Invalid::request(problem)))
     }
 }
 
 type Key = (&'static KeyAttribute, KeyType, ScalarAttributeType);
 
-fn key_types<T: Versioned>() -> Result<Vec<Key>> {
+fn key_types<T: Versioned>() -> Result<Vec<Key>, Invalid> {
     let roles = [KeyType::Hash, KeyType::Range];
     schema::<T>()
         .key_attributes()
@@ -122,7 +123,7 @@ fn key_types<T: Versioned>() -> Result<Vec<Key>> {
             None => {
                 let problem = "whether this key is a string, a number or bytes cannot be told from its type; \
                                create the table without `create_table`";
-                Err(Error::item(key.name, problem))
+                Err(Invalid::item(key.name, problem))
             }
         })
         .collect()

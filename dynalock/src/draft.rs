@@ -2,9 +2,10 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::condition::{Condition, Expect};
-use crate::error::{Error, Result};
+use crate::condition::Condition;
+use crate::expect::Expect;
 use crate::expression::Changes;
+use crate::invalid::Invalid;
 use crate::item::{Item, StoredVersion};
 use crate::schema::Schema;
 use crate::snapshot::Snapshot;
@@ -49,10 +50,10 @@ impl Draft {
         after: Snapshot,
         read: StoredVersion,
         now: impl FnOnce() -> u64,
-    ) -> Result<bool> {
+    ) -> Result<bool, Invalid> {
         let mut keys = before.schema.key_attributes();
         if let Some(key) = keys.find(|key| before.key.get(key.name) != after.key.get(key.name)) {
-            return Err(Error::item(key.name, "the closure changed the key, and keys never change"));
+            return Err(Invalid::item(key.name, "the closure changed the key, and keys never change"));
         }
         let changes = Changes::between(before, after);
         if changes.is_empty() {
@@ -73,9 +74,14 @@ impl Draft {
     }
 
     /// Makes `object` the item, where there is none.
-    pub(crate) fn create(&mut self, key: &Item, object: Snapshot, now: impl FnOnce() -> u64) -> Result<()> {
+    pub(crate) fn create(
+        &mut self,
+        key: &Item,
+        object: Snapshot,
+        now: impl FnOnce() -> u64,
+    ) -> Result<(), Invalid> {
         if let Some((name, _)) = key.iter().find(|(name, value)| object.key.get(*name) != Some(value)) {
-            return Err(Error::item(name, "the fresh item has another key than the one asked for"));
+            return Err(Invalid::item(name, "the fresh item has another key than the one asked for"));
         }
         let version = object.first_version(now)?;
         self.item = Some(object.into_item());
@@ -89,7 +95,7 @@ impl Draft {
         schema: &'static Schema,
         key: &Item,
         extra: Option<&Condition>,
-    ) -> Result<Option<(ConditionalWrite, Option<Item>)>> {
+    ) -> Result<Option<(ConditionalWrite, Option<Item>)>, Invalid> {
         let Some(Pending { expect, version, changes }) = self.pending else { return Ok(None) };
         let (item, written) = if self.is_shared { (self.item.clone(), self.item) } else { (self.item, None) };
         let write = match (expect, item) {

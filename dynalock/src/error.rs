@@ -1,23 +1,22 @@
-//! What can go wrong: one error for every call.
+//! What can go wrong: one error for every call, and what a refused or a lost write tells.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_smithy_runtime_api::client::interceptors::error::InterceptorError;
+use serde::de::DeserializeOwned;
 
-use crate::conflict::Conflict;
-use crate::item::Item;
+use crate::expect::Expect;
+use crate::failure::SdkFailure;
+use crate::invalid::Invalid;
+use crate::item::{self, Item, StoredVersion};
+use crate::schema::Schema;
 use crate::verdict::find_out;
 use crate::write::Intent;
 
 /// The result of every call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a call did not end in `Ok`.
 ///
@@ -153,14 +152,6 @@ impl Error {
         }
     }
 
-    pub(crate) fn item(attribute: &str, problem: impl Into<Box<str>>) -> Self {
-        Self::InvalidItem { table: "".into(), attribute: attribute.into(), problem: problem.into() }
-    }
-
-    pub(crate) fn request(problem: impl Into<Box<str>>) -> Self {
-        Self::InvalidRequest { table: "".into(), problem: problem.into() }
-    }
-
     /// The refused write, where it is that.
     pub(crate) fn conflict(&self) -> Option<&Conflict> {
         match self {
@@ -181,17 +172,174 @@ impl Error {
         }
         self
     }
+}
 
-    /// Names the table in an error that was made before it was known.
-    #[must_use]
-    pub(crate) fn in_table(mut self, name: &str) -> Self {
-        if let Self::VersionOverflow { table, .. }
-        | Self::InvalidItem { table, .. }
-        | Self::InvalidRequest { table, .. } = &mut self
-        {
-            *table = name.into();
+impl Invalid {
+    /// The error of a call for `table`; an empty one where a call is for none, or for several.
+    pub(crate) fn in_table(self, table: &str) -> Error {
+        let table = table.into();
+        match self {
+            Self::Item { attribute, problem } => Error::InvalidItem { table, attribute, problem },
+            Self::Request { problem } => Error::InvalidRequest { table, problem },
+            Self::Overflow { attribute, max } => Error::VersionOverflow { table, attribute, max },
         }
-        self
+    }
+}
+
+/// A write that was refused because the stored item is not as it was expected.
+///
+/// `Display` and `Debug` show the table and the versions, never what the item holds.
+pub struct Conflict {
+    table: Box<str>,
+    key: Item,
+    schema: &'static Schema,
+    expected: u64,
+    item: Option<Item>,
+    attempts: u32,
+    action: Option<usize>,
+    reasons: Vec<String>,
+    others: Vec<Error>,
+}
+
+impl Conflict {
+    /// A refused write of the item under `key`, where `item` stands.
+    pub(crate) fn new(
+        table: &str,
+        schema: &'static Schema,
+        expect: Expect,
+        key: Item,
+        item: Option<Item>,
+    ) -> Self {
+        let (table, expected) = (table.into(), expect.number());
+        let (action, reasons, others) = (None, Vec::new(), Vec::new());
+        Self { table, key, schema, expected, item, attempts: 1, action, reasons, others }
+    }
+
+    /// Makes this the refusal of one action of a transaction.
+    pub(crate) fn of_action(self, action: usize) -> Self {
+        Self { action: Some(action), ..self }
+    }
+
+    /// Adds why each action of the transaction was refused or not, and the other refusals.
+    pub(crate) fn among(&mut self, reasons: Vec<String>, others: Vec<Error>) {
+        (self.reasons, self.others) = (reasons, others);
+    }
+
+    /// Says which attempt this was.
+    pub(crate) fn after(&mut self, attempts: u32) {
+        self.attempts = attempts;
+    }
+
+    /// The stored item, for whoever goes on with it.
+    pub(crate) fn take_item(&mut self) -> Option<Item> {
+        self.item.take()
+    }
+
+    /// The table that was written to.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The key of the item.
+    #[must_use]
+    pub fn key(&self) -> &HashMap<String, AttributeValue> {
+        &self.key
+    }
+
+    /// The version that the write expected; 0 if it expected an item without a version, or no item.
+    #[must_use]
+    pub fn expected(&self) -> u64 {
+        self.expected
+    }
+
+    /// The version that is stored; 0 if the stored item has none. `None` if the store did not say, or what it holds is no
+    /// version.
+    #[must_use]
+    pub fn actual(&self) -> Option<u64> {
+        StoredVersion::of(self.item.as_ref()?, self.schema).ok().map(StoredVersion::number)
+    }
+
+    /// The stored item that the check failed on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidItem`] if the item does not fit `T`, or if the store refused the write without telling the item
+    /// and a read for it failed.
+    pub fn current<T: DeserializeOwned>(&self) -> Result<T> {
+        let untold = || Invalid::item("", "the store refused the write without telling the item");
+        let item = self.item.clone().ok_or_else(untold);
+        item.and_then(|item| item::from_item(item, self.schema))
+            .map_err(|invalid| invalid.in_table(&self.table))
+    }
+
+    /// The stored item as the SDK gave it, every attribute included; `None` if the store did not tell it.
+    #[must_use]
+    pub fn item(&self) -> Option<&HashMap<String, AttributeValue>> {
+        self.item.as_ref()
+    }
+
+    /// How many attempts the call made, this last one included. What the SDK sent again by itself does not count, nor does what
+    /// other calls sent for this one.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Which action of a [`Transaction`](crate::Transaction) was refused, counted from 0; `None` for a write of its own.
+    #[must_use]
+    pub fn action(&self) -> Option<usize> {
+        self.action
+    }
+
+    /// DynamoDB's reason for each action of the transaction, such as `None`, `ConditionalCheckFailed` or
+    /// `TransactionConflict`; empty for a write of its own.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+
+    /// What else stood in the way of the transaction: a [`Conflict`](Error::Conflict),
+    /// [`AlreadyExists`](Error::AlreadyExists) or [`ConditionFailed`](Error::ConditionFailed) for each other action that was
+    /// refused, in their order.
+    #[must_use]
+    pub fn others(&self) -> &[Error] {
+        &self.others
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table, expected, .. } = self;
+        if let Some(action) = self.action {
+            write!(f, "action {action} of the transaction, counted from 0: ")?;
+        }
+        match (expected, self.actual()) {
+            (0, Some(actual)) if actual > 0 => {
+                write!(
+                    f,
+                    "the item in table \"{table}\" has version {actual}, but the object has none: read before writing"
+                )
+            }
+            (_, Some(actual)) => {
+                write!(
+                    f,
+                    "the item in table \"{table}\" was changed by another writer: expected version {expected}, found {actual}"
+                )
+            }
+            (_, None) => write!(f, "the item in table \"{table}\" is not at version {expected} as expected"),
+        }
+    }
+}
+
+impl fmt::Debug for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conflict")
+            .field("table", &self.table)
+            .field("expected", &self.expected)
+            .field("actual", &self.actual())
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
     }
 }
 
@@ -285,141 +433,9 @@ impl StdError for Unknown {
     }
 }
 
-/// A request that DynamoDB refused, or that got no usable answer.
-#[derive(Clone)]
-pub struct SdkFailure {
-    operation: &'static str,
-    table: Box<str>,
-    cause: Cause,
-    retryable: bool,
-}
-
-#[derive(Clone)]
-enum Cause {
-    /// DynamoDB's own answer.
-    Service(Arc<aws_sdk_dynamodb::Error>),
-    /// No answer, or none that could be read.
-    Transport(Arc<dyn StdError + Send + Sync>),
-}
-
-/// Codes of answers that have nothing to do with what the request was to do. `AccessDeniedException` is none of them: a policy
-/// may be about attributes.
-///
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
-const ABOUT_NO_ITEM: [&str; 10] = [
-    "ExpiredTokenException",
-    "IncompleteSignatureException",
-    "InvalidSignatureException",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "RequestExpired",
-    "ResourceNotFoundException",
-    "SignatureDoesNotMatch",
-    "SignatureDoesNotMatchException",
-    "UnrecognizedClientException",
-];
-
-impl SdkFailure {
-    pub(crate) fn service(
-        operation: &'static str,
-        table: &str,
-        cause: aws_sdk_dynamodb::Error,
-        retryable: bool,
-    ) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Service(cause.into()), retryable }
-    }
-
-    pub(crate) fn transport(operation: &'static str, table: &str, cause: BoxError, retryable: bool) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Transport(cause.into()), retryable }
-    }
-
-    /// Whether it may go away without a change to the request.
-    pub(crate) fn is_retryable(&self) -> bool {
-        self.retryable
-    }
-
-    /// Whether any write to the table would fail in the same way.
-    pub(crate) fn is_about_no_item(&self) -> bool {
-        match &self.cause {
-            Cause::Service(error) => error.code().is_some_and(|code| ABOUT_NO_ITEM.contains(&code)),
-            // An interceptor of the client's may have looked at the item.
-            Cause::Transport(error) => {
-                let error: &(dyn StdError + 'static) = &**error;
-                let mut causes = std::iter::successors(Some(error), |&error| error.source());
-                !causes.any(<dyn StdError>::is::<InterceptorError>)
-            }
-        }
-    }
-
-    /// The DynamoDB operation, such as `PutItem`.
-    #[must_use]
-    pub fn operation(&self) -> &'static str {
-        self.operation
-    }
-
-    /// The table that the request was for.
-    #[must_use]
-    pub fn table(&self) -> &str {
-        &self.table
-    }
-
-    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB did not answer.
-    #[must_use]
-    pub fn code(&self) -> Option<&str> {
-        self.as_service_error()?.code()
-    }
-
-    /// DynamoDB's answer as the SDK's typed error; `None` if DynamoDB did not answer.
-    #[must_use]
-    pub fn as_service_error(&self) -> Option<&aws_sdk_dynamodb::Error> {
-        match &self.cause {
-            Cause::Service(error) => Some(&**error),
-            Cause::Transport(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for SdkFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, table, .. } = self;
-        match self.code() {
-            Some(code) => write!(f, "DynamoDB answered {code} to {operation} on table \"{table}\""),
-            None => write!(f, "{operation} on table \"{table}\" failed without an answer from DynamoDB"),
-        }
-    }
-}
-
-/// Leaves the cause to [`source`](StdError::source): the SDK's errors may print what the item holds.
-impl fmt::Debug for SdkFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SdkFailure")
-            .field("operation", &self.operation)
-            .field("table", &self.table)
-            .field("code", &self.code())
-            .field("retryable", &self.retryable)
-            .finish_non_exhaustive()
-    }
-}
-
-impl StdError for SdkFailure {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.cause {
-            Cause::Service(error) => Some(&**error),
-            Cause::Transport(error) => Some(&**error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempts::DEFINITE;
-
-    /// Else what is told to all would not be known to be refused.
-    #[test]
-    fn what_is_about_no_item_is_definite() {
-        assert!(ABOUT_NO_ITEM.iter().all(|code| DEFINITE.contains(code)));
-    }
 
     #[test]
     fn an_error_fits_in_64_bytes() {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::error::{Error, Result};
+use crate::invalid::Invalid;
 use crate::item::{self, Attributes, Item};
 use crate::snapshot::Snapshot;
 
@@ -112,7 +112,7 @@ impl Changes {
         version: (&str, u64),
         stamp: Option<(&str, AttributeValue)>,
         placeholders: &mut Placeholders,
-    ) -> Result<String> {
+    ) -> Result<String, Invalid> {
         let (set, removed) = (self.set.len(), self.remove.len());
         let mut expression = String::with_capacity(30 + 10 * set + 5 * removed);
         // Also for the version, the stamp, and what the condition compares with.
@@ -144,14 +144,14 @@ impl Changes {
 }
 
 /// Refuses expressions that DynamoDB would refuse for their length.
-pub(crate) fn check_length(kind: &str, expression: &str) -> Result<()> {
+pub(crate) fn check_length(kind: &str, expression: &str) -> Result<(), Invalid> {
     let bytes = expression.len();
     if bytes > MAX_EXPRESSION_BYTES {
         let problem = format!(
             "the {kind} expression takes {bytes} bytes, but DynamoDB allows {MAX_EXPRESSION_BYTES}; write fewer \
              attributes at once, keep some of them in a map, or use `replace`"
         );
-        return Err(Error::request(problem));
+        return Err(Invalid::request(problem));
     }
     Ok(())
 }
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn an_expression_at_the_limit_passes_and_one_beyond_is_refused() {
         assert!(check_length("update", &"x".repeat(4096)).is_ok());
-        let refused = check_length("update", &"x".repeat(4097)).unwrap_err().to_string();
+        let refused = check_length("update", &"x".repeat(4097)).unwrap_err().in_table("").to_string();
         assert!(
             refused.contains("4097") && refused.contains("4096") && refused.contains("replace"),
             "{refused}"

@@ -7,7 +7,8 @@ use std::future::IntoFuture;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
 use crate::call::{Ended, observed};
-use crate::error::{Error, Result, SdkFailure};
+use crate::error::{Error, Result};
+use crate::failure::SdkFailure;
 use crate::item::Item;
 use crate::key::{IntoKey, KeyId};
 use crate::retry::{Budget, Retry};

@@ -10,7 +10,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde::ser::{self, Impossible, Serialize, SerializeMap, SerializeStruct, Serializer};
 
-use crate::error::{Error, Result};
+use crate::invalid::Invalid;
 use crate::schema::{Schema, is_stamp_slot};
 
 /// An item as the SDK holds it.
@@ -37,7 +37,7 @@ pub(crate) enum StoredVersion {
 
 impl StoredVersion {
     /// Reads the version of `item`, or says what stands there instead.
-    pub(crate) fn of(item: &Item, schema: &Schema) -> Result<Self> {
+    pub(crate) fn of(item: &Item, schema: &Schema) -> Result<Self, Invalid> {
         let problem = match item.get(schema.version) {
             None => return Ok(Self::Absent),
             Some(AttributeValue::Null(_)) => return Ok(Self::Null),
@@ -48,7 +48,7 @@ impl StoredVersion {
             Some(other) => &format!("found {}", type_name(other)),
         };
         let expected = "a version is a whole number from 0 to 18446744073709551615";
-        Err(Error::item(schema.version, format!("{problem}; {expected}")))
+        Err(Invalid::item(schema.version, format!("{problem}; {expected}")))
     }
 
     /// The version as a number; 0 where none is stored.
@@ -83,11 +83,13 @@ pub(crate) fn value<T: Serialize + ?Sized>(value: &T) -> Option<AttributeValue> 
 }
 
 /// Refuses attributes that no item can hold: at least as large as they are counted here, they are over 400 KB.
-pub(crate) fn check_size<'a>(attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>) -> Result<()> {
+pub(crate) fn check_size<'a>(
+    attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>,
+) -> Result<(), Invalid> {
     let bytes = least_bytes(attributes);
     if bytes > MAX_ITEM_BYTES {
         let problem = format!("the item takes {bytes} bytes or more, but an item may take 409600 (400 KB)");
-        return Err(Error::request(problem));
+        return Err(Invalid::request(problem));
     }
     Ok(())
 }
@@ -116,10 +118,10 @@ fn least_size(value: &AttributeValue) -> usize {
 }
 
 /// Serializes a struct, attribute by attribute.
-pub(crate) fn to_attributes<T: Serialize>(object: &T) -> Result<Attributes> {
+pub(crate) fn to_attributes<T: Serialize>(object: &T) -> Result<Attributes, Invalid> {
     let attributes = object.serialize(ToAttributes)?;
     match attributes.iter().find(|(name, _)| is_stamp_slot(name)) {
-        Some((name, _)) => Err(Error::item(name, "the name is reserved for write stamps")),
+        Some((name, _)) => Err(Invalid::item(name, "the name is reserved for write stamps")),
         None => Ok(attributes),
     }
 }
@@ -133,7 +135,7 @@ pub(crate) fn joined(key: Item, attributes: Attributes) -> Item {
 }
 
 /// Deserializes an item. Write stamps are left out, and a version that is absent or NULL reads as 0.
-pub(crate) fn from_item<T: DeserializeOwned>(item: Item, schema: &Schema) -> Result<T> {
+pub(crate) fn from_item<T: DeserializeOwned>(item: Item, schema: &Schema) -> Result<T, Invalid> {
     let version = StoredVersion::of(&item, schema)?.number();
     let entries = item.into_iter();
     let reader = ItemReader { entries, schema, version: Some(version), next: None };
@@ -152,7 +154,7 @@ impl fmt::Display for Unfit {
 
 impl std::error::Error for Unfit {}
 
-impl From<Unfit> for Error {
+impl From<Unfit> for Invalid {
     fn from(Unfit(attribute, problem): Unfit) -> Self {
         Self::item(&attribute, problem)
     }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::invalid::Invalid;
 use crate::item::{self, Item};
 use crate::schema::Schema;
 
@@ -24,43 +24,43 @@ pub struct PartitionAndSort<P, S>(PhantomData<fn() -> (P, S)>);
 )]
 pub trait IntoKey<K> {
     #[doc(hidden)]
-    fn into_key(self) -> Result<KeyValue>;
+    fn into_key(self) -> Result<KeyValue, Invalid>;
 }
 
 impl<K: Serialize> IntoKey<K> for K {
-    fn into_key(self) -> Result<KeyValue> {
+    fn into_key(self) -> Result<KeyValue, Invalid> {
         KeyValue::of(&self)
     }
 }
 
 impl<K: Serialize> IntoKey<K> for &K {
-    fn into_key(self) -> Result<KeyValue> {
+    fn into_key(self) -> Result<KeyValue, Invalid> {
         KeyValue::of(self)
     }
 }
 
 impl IntoKey<String> for &str {
-    fn into_key(self) -> Result<KeyValue> {
+    fn into_key(self) -> Result<KeyValue, Invalid> {
         KeyValue::of(self)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl IntoKey<String> for &&str {
-    fn into_key(self) -> Result<KeyValue> {
+    fn into_key(self) -> Result<KeyValue, Invalid> {
         KeyValue::of(*self)
     }
 }
 
 impl<P, S, A: IntoKey<P>, B: IntoKey<S>> IntoKey<PartitionAndSort<P, S>> for (A, B) {
-    fn into_key(self) -> Result<KeyValue> {
+    fn into_key(self) -> Result<KeyValue, Invalid> {
         Ok(KeyValue { sort: Some(self.1.into_key()?.partition), ..self.0.into_key()? })
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<P: Serialize, S: Serialize> IntoKey<PartitionAndSort<P, S>> for &(P, S) {
-    fn into_key(self) -> Result<KeyValue> {
+    fn into_key(self) -> Result<KeyValue, Invalid> {
         Ok(KeyValue { sort: Some(KeyValue::of(&self.1)?.partition), ..KeyValue::of(&self.0)? })
     }
 }
@@ -79,14 +79,14 @@ impl std::fmt::Debug for KeyValue {
 }
 
 impl KeyValue {
-    fn of<K: Serialize + ?Sized>(key: &K) -> Result<Self> {
+    fn of<K: Serialize + ?Sized>(key: &K) -> Result<Self, Invalid> {
         let no_form =
-            || Error::request("the key has no form in DynamoDB; expected a string, an integer or bytes");
+            || Invalid::request("the key has no form in DynamoDB; expected a string, an integer or bytes");
         item::value(key).map(|partition| Self { partition, sort: None }).ok_or_else(no_form)
     }
 
     /// The key attributes of an item that `schema` describes.
-    pub(crate) fn into_item(self, schema: &Schema) -> Result<Item> {
+    pub(crate) fn into_item(self, schema: &Schema) -> Result<Item, Invalid> {
         let values = std::iter::once(self.partition).chain(self.sort);
         schema
             .key_attributes()
@@ -120,7 +120,11 @@ impl KeyId {
 /// Refuses what DynamoDB would refuse as a key.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys>
-pub(crate) fn check_key_value(schema: &Schema, attribute: &str, value: &AttributeValue) -> Result<()> {
+pub(crate) fn check_key_value(
+    schema: &Schema,
+    attribute: &str,
+    value: &AttributeValue,
+) -> Result<(), Invalid> {
     let bytes = match value {
         AttributeValue::S(text) => text.len(),
         AttributeValue::B(bytes) => bytes.as_ref().len(),
@@ -128,15 +132,15 @@ pub(crate) fn check_key_value(schema: &Schema, attribute: &str, value: &Attribut
         other => {
             let found = item::type_name(other);
             let problem = format!("found {found}, but a key is a string, a number or bytes");
-            return Err(Error::item(attribute, problem));
+            return Err(Invalid::item(attribute, problem));
         }
     };
     let most = if attribute == schema.partition_key.name { 2048 } else { 1024 };
     match bytes {
-        0 => Err(Error::item(attribute, "a key must not be empty")),
+        0 => Err(Invalid::item(attribute, "a key must not be empty")),
         bytes if bytes > most => {
             let problem = format!("the key takes {bytes} bytes, but at most {most} are allowed");
-            Err(Error::item(attribute, problem))
+            Err(Invalid::item(attribute, problem))
         }
         _ => Ok(()),
     }

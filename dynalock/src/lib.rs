@@ -214,16 +214,18 @@ mod batch;
 mod call;
 mod commit;
 mod condition;
-mod conflict;
 mod create_table;
 mod draft;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
+mod expect;
 mod expression;
+mod failure;
 mod get;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod invalid;
 mod item;
 mod key;
 mod options;
@@ -273,8 +275,8 @@ pub use tx::Tx;
 pub use condition::Condition;
 pub use retry::Retry;
 
-pub use conflict::Conflict;
-pub use error::{Error, Result, SdkFailure, Unknown};
+pub use error::{Conflict, Error, Result, Unknown};
+pub use failure::SdkFailure;
 
 pub use key::{IntoKey, PartitionAndSort};
 pub use schema::{ClockVersion, VersionNumber};

@@ -305,8 +305,8 @@ impl Place<'_> {
             let (write, written) = match draft.into_write(self.schema, &self.key, extra) {
                 Ok(Some(write)) => write,
                 Ok(None) => return (desk, Ok(())),
-                Err(error) => {
-                    let error = error.in_table(&self.target.table);
+                Err(invalid) => {
+                    let error = invalid.in_table(&self.target.table);
                     return (desk, self.rejected(&members, error));
                 }
             };

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::error::{Error, Result};
+use crate::invalid::Invalid;
 
 thread_local! {
     /// What the tests put in place of both, to run the same way again.
@@ -16,15 +16,15 @@ pub fn seed(seed: u64) {
 }
 
 /// 64 bits that nobody else has.
-pub(crate) fn unique_bits() -> Result<u64> {
+pub(crate) fn unique_bits() -> Result<u64, Invalid> {
     if let Some(bits) = SEEDED.with_borrow_mut(|seeded| seeded.as_mut().map(|rng| rng.u64(..))) {
         return Ok(bits);
     }
-    getrandom::u64().map_err(|_| Error::request("the operating system gave no random bytes"))
+    getrandom::u64().map_err(|_| Invalid::request("the operating system gave no random bytes"))
 }
 
 /// A token that no other transaction has, of the 36 characters that DynamoDB allows.
-pub(crate) fn token() -> Result<String> {
+pub(crate) fn token() -> Result<String, Invalid> {
     Ok(format!("{:016x}{:016x}", unique_bits()?, unique_bits()?))
 }
 

@@ -7,10 +7,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Get, ItemResponse, TransactGetItem};
 
 use crate::commit::{Commit, check_actions};
-use crate::condition::Expect;
-use crate::conflict::Conflict;
-use crate::error::{Error, Result};
+use crate::error::{Conflict, Error, Result};
+use crate::expect::Expect;
 use crate::expression::Changes;
+use crate::invalid::Invalid;
 use crate::item::{Item, StoredVersion};
 use crate::key::KeyId;
 use crate::retry::Budget;
@@ -122,7 +122,7 @@ impl Run {
         schema: &'static Schema,
         key: Item,
         stored: Option<Item>,
-    ) -> Result<Option<Item>> {
+    ) -> Result<Option<Item>, Invalid> {
         if let Some(&place) = self.places.get(&id) {
             return Ok(self.entries[place].item());
         }
@@ -144,12 +144,21 @@ impl Run {
     }
 
     /// Does `kind` to an item at the end of the transaction.
-    pub(crate) fn write(&mut self, kind: Kind, target: &Target, object: Result<Snapshot>) -> Result<()> {
-        let written = object.and_then(|object| {
+    pub(crate) fn write(
+        &mut self,
+        kind: Kind,
+        target: &Target,
+        object: Result<Snapshot, Invalid>,
+    ) -> Result<()> {
+        let entered = object.and_then(|object| {
             let id = (target.table.clone(), KeyId::of(object.schema, &object.key));
             let fresh = Entry::unread(target, &object, kind)?;
-            self.enter(id, fresh).write(kind, object)
+            Ok((self.enter(id, fresh), object))
         });
+        let written = match entered {
+            Ok((entry, object)) => entry.write(kind, object),
+            Err(invalid) => Err(invalid.in_table(&target.table)),
+        };
         // That an item is there, or is not, follows from what was read, and a closure may go another way.
         if !matches!(written, Ok(()) | Err(Error::NotFound | Error::AlreadyExists(_))) {
             self.invalid.get_or_insert_with(|| target.table.clone());
@@ -161,7 +170,7 @@ impl Run {
     pub(crate) async fn commit(self, client: &Client, budget: &mut Budget) -> Result<(), Refused> {
         if let Some(table) = self.invalid {
             let problem = "a write of the transaction was invalid, but its closure went on";
-            return Err(Error::request(problem).in_table(&table).into());
+            return Err(Invalid::request(problem).in_table(&table).into());
         }
         if self.entries.iter().all(|entry| entry.change.is_none()) {
             return self.stands(client, budget).await;
@@ -276,7 +285,7 @@ fn known_after(error: &Error, sent: Vec<Sent>) -> Option<Known> {
 }
 
 /// What a transaction takes the store to hold after it read this.
-fn expected(stored: Option<&Item>, schema: &Schema) -> Result<Expect> {
+fn expected(stored: Option<&Item>, schema: &Schema) -> Result<Expect, Invalid> {
     match stored {
         Some(item) => StoredVersion::of(item, schema).map(Expect::read),
         None => Ok(Expect::Absent),
@@ -290,13 +299,13 @@ impl Entry {
         key: Item,
         stored: Option<Item>,
         origin: Origin,
-    ) -> Result<Self> {
+    ) -> Result<Self, Invalid> {
         let expect = expected(stored.as_ref(), schema)?;
         Ok(Self { target: target.clone(), schema, key, expect, origin, stored, change: None })
     }
 
     /// An item that was not read, and is taken to be as the object has it.
-    fn unread(target: &Target, object: &Snapshot, kind: Kind) -> Result<Self> {
+    fn unread(target: &Target, object: &Snapshot, kind: Kind) -> Result<Self, Invalid> {
         let (expect, stored) = match kind {
             Kind::Create => (Expect::Absent, None),
             _ => (Expect::version(object.version()?), Some(Item::new())),
@@ -351,7 +360,8 @@ impl Entry {
             return Ok(());
         }
         let object = object.at_version(self.expect.number());
-        let version = object.next_version(|| self.target.now())?;
+        let version = object.next_version(|| self.target.now());
+        let version = version.map_err(|invalid| invalid.in_table(&self.target.table))?;
         let (changes, is_whole) = (Changes::all(object), kind != Kind::Save);
         self.change = Some(match self.change.take() {
             Some(Change::Store { changes: mut all, is_whole, .. }) if kind == Kind::Save => {
@@ -378,7 +388,7 @@ impl Entry {
             }
             Some(Change::Remove) | None => ConditionalWrite::check(schema, key, expect, None),
         };
-        let write = write.map_err(|error| error.in_table(&target.table))?;
+        let write = write.map_err(|invalid| invalid.in_table(&target.table))?;
         Ok((target, write))
     }
 }

@@ -8,8 +8,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::CancellationReason;
 
 use crate::attempts::{Attempts, Watch};
-use crate::conflict::Conflict;
-use crate::error::{Error, Result, Unknown};
+use crate::error::{Conflict, Error, Result, Unknown};
 use crate::item::Item;
 use crate::retry::Budget;
 use crate::target::{Reason, Target};

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::invalid::Invalid;
 use crate::item::{self, Attributes, Item};
 use crate::key::check_key_value;
 use crate::schema::{Schema, Start};
@@ -31,7 +31,7 @@ impl Snapshot {
         schema: &'static Schema,
         version: Option<u64>,
         max_version: u64,
-    ) -> Result<Self> {
+    ) -> Result<Self, Invalid> {
         let mut key = Item::with_capacity(2);
         let mut attributes = item::to_attributes(object)?;
         attributes.retain_mut(|(name, value)| {
@@ -43,7 +43,7 @@ impl Snapshot {
             *name != schema.version
         });
         for attribute in schema.key_attributes() {
-            let missing = || Error::item(attribute.name, "the key is missing from the serialized struct");
+            let missing = || Invalid::item(attribute.name, "the key is missing from the serialized struct");
             check_key_value(schema, attribute.name, key.get(attribute.name).ok_or_else(missing)?)?;
         }
         Ok(Self { schema, key, attributes, version, max_version })
@@ -60,8 +60,8 @@ impl Snapshot {
     }
 
     /// The version of the object; 0 if it was never stored.
-    pub(crate) fn version(&self) -> Result<u64> {
-        self.version.ok_or_else(|| Error::item(self.schema.version, "a version must not be negative"))
+    pub(crate) fn version(&self) -> Result<u64, Invalid> {
+        self.version.ok_or_else(|| Invalid::item(self.schema.version, "a version must not be negative"))
     }
 
     /// The same object, at another version.
@@ -75,7 +75,7 @@ impl Snapshot {
     }
 
     /// The version of a new item. `now` is in microseconds since 1970.
-    pub(crate) fn first_version(&self, now: impl FnOnce() -> u64) -> Result<u64> {
+    pub(crate) fn first_version(&self, now: impl FnOnce() -> u64) -> Result<u64, Invalid> {
         match self.schema.start {
             Start::At(version) => self.checked(Some(version)),
             // A clock that stands at 0 must not make a version that means none.
@@ -84,19 +84,17 @@ impl Snapshot {
     }
 
     /// The version after this one.
-    pub(crate) fn next_version(&self, now: impl FnOnce() -> u64) -> Result<u64> {
+    pub(crate) fn next_version(&self, now: impl FnOnce() -> u64) -> Result<u64, Invalid> {
         match self.version()? {
             0 => self.first_version(now),
             version => self.checked(version.checked_add(self.schema.step)),
         }
     }
 
-    fn checked(&self, version: Option<u64>) -> Result<u64> {
-        version.filter(|&version| version <= self.max_version).ok_or(Error::VersionOverflow {
-            table: "".into(),
-            attribute: self.schema.version,
-            max: self.max_version,
-        })
+    fn checked(&self, version: Option<u64>) -> Result<u64, Invalid> {
+        version
+            .filter(|&version| version <= self.max_version)
+            .ok_or(Invalid::Overflow { attribute: self.schema.version, max: self.max_version })
     }
 }
 

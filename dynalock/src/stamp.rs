@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::error::Result;
+use crate::invalid::Invalid;
 use crate::item::Item;
 use crate::random;
 use crate::schema::STAMP_SLOTS;
@@ -21,7 +21,7 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// A fresh stamp for a write that makes `version`.
-    pub(crate) fn draw(version: u64) -> Result<Self> {
+    pub(crate) fn draw(version: u64) -> Result<Self, Invalid> {
         Ok(Self { version, unique: random::unique_bits()? })
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 
 use crate::error::{Error, Result};
+use crate::invalid::Invalid;
 use crate::item::{self, Item, StoredVersion};
 use crate::queue::Queues;
 use crate::retry::Retry;
@@ -112,9 +113,9 @@ impl<T> Table<T> {
         self.inner.retry
     }
 
-    /// Names this table in an error that does not know it.
-    pub(crate) fn named(&self) -> impl Fn(Error) -> Error + Copy + '_ {
-        |error| error.in_table(self.name())
+    /// Says for which table a call or its data is invalid.
+    pub(crate) fn named(&self) -> impl Fn(Invalid) -> Error + Copy + '_ {
+        |invalid| invalid.in_table(self.name())
     }
 }
 

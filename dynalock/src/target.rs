@@ -12,7 +12,8 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure};
 use tokio::time::Instant;
 
-use crate::error::{Error, Result, SdkFailure};
+use crate::error::{Error, Result};
+use crate::failure::SdkFailure;
 use crate::item::Item;
 use crate::retry::Budget;
 use crate::snapshot::microseconds;

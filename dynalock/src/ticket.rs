@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::error::SdkFailure;
+use crate::failure::SdkFailure;
 use crate::write::Intent;
 
 /// What became of a write, for one of its members.

@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::Client;
 use crate::call::{Ended, observed};
 use crate::commit::{Commit, LONGEST};
 use crate::condition::Condition;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::invalid::Invalid;
 use crate::retry::Retry;
 use crate::save::raise;
 use crate::snapshot::Snapshot;
@@ -47,7 +48,7 @@ pub struct Transaction<'a> {
 struct Action<'a> {
     kind: Kind,
     target: Target,
-    object: Result<Snapshot>,
+    object: Result<Snapshot, Invalid>,
     condition: Option<Condition>,
     /// Gives the caller's object the version that was written.
     raise: Box<dyn FnOnce(Option<u64>) + Send + 'a>,
@@ -100,7 +101,7 @@ impl<'a> Transaction<'a> {
         mut self,
         kind: Kind,
         table: &Table<T>,
-        object: Result<Snapshot>,
+        object: Result<Snapshot, Invalid>,
         raise: impl FnOnce(Option<u64>) + Send + 'a,
     ) -> Self {
         let (target, raise) = (table.target().clone(), Box::new(raise));
@@ -147,13 +148,14 @@ impl<'a> Transaction<'a> {
     /// - [`Sdk`](Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
     pub async fn commit(self) -> Result<()> {
         if self.is_misplaced {
-            return Err(Error::request("a condition was given before any action of the transaction"));
+            let problem = "a condition was given before any action of the transaction";
+            return Err(Invalid::request(problem).in_table(""));
         }
         let (mut writes, mut raises) = (Vec::new(), Vec::new());
         for Action { kind, target, object, condition, raise } in self.actions {
             let write = object
                 .and_then(|object| ConditionalWrite::of(kind, object, condition.as_ref(), || target.now()))
-                .map_err(|error| error.in_table(&target.table))?;
+                .map_err(|invalid| invalid.in_table(&target.table))?;
             raises.push((raise, write.next_version()));
             writes.push((target, write));
         }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::invalid::Invalid;
 use crate::key::{IntoKey, KeyId};
 use crate::retry::{Budget, Retry};
 use crate::run::{Known, Run};
@@ -104,14 +105,14 @@ impl Tx {
 
     fn write<T: Versioned>(&self, kind: Kind, table: &Table<T>, item: &T) -> Result<()> {
         let mut run = self.run()?;
-        let object = snapshot(item);
-        run.write(kind, table.target(), object).map_err(table.named())
+        run.write(kind, table.target(), snapshot(item))
     }
 
     fn run(&self) -> Result<MutexGuard<'_, Run>> {
         let run = lock(&self.run);
         if run.is_over() {
-            return Err(Error::request("the transaction has ended, and with it its `Tx`"));
+            let problem = "the transaction has ended, and with it its `Tx`";
+            return Err(Invalid::request(problem).in_table(""));
         }
         Ok(run)
     }

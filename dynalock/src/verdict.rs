@@ -1,6 +1,6 @@
 //! What a failed check means: applied or not, and why not.
 
-use crate::condition::Expect;
+use crate::expect::Expect;
 use crate::item::{Item, StoredVersion};
 use crate::stamp::Trace;
 use crate::write::{Intent, Operation};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Result;
+use crate::invalid::Invalid;
 use crate::schema::{Schema, VersionNumber};
 use crate::snapshot::{Snapshot, microseconds};
 use crate::write::{ConditionalWrite, Kind};
@@ -37,32 +38,32 @@ pub trait Versioned: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// Stores this object if no item has its key. The version in the object is ignored.
     fn create_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::of(Kind::Create, snapshot(self)?, None, system_time)
+        unsent(Kind::Create, self)
     }
 
     /// Sets every attribute of the struct if the version is still the same.
     fn save_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::of(Kind::Save, snapshot(self)?, None, system_time)
+        unsent(Kind::Save, self)
     }
 
     /// As `save_write`, but drops attributes that the struct doesn't know.
     fn replace_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::of(Kind::Replace, snapshot(self)?, None, system_time)
+        unsent(Kind::Replace, self)
     }
 
     /// Raises the version, and changes nothing else, if it is still the same.
     fn touch_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::of(Kind::Touch, snapshot(self)?, None, system_time)
+        unsent(Kind::Touch, self)
     }
 
     /// Deletes the item if the version is still the same.
     fn delete_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::of(Kind::Delete, snapshot(self)?, None, system_time)
+        unsent(Kind::Delete, self)
     }
 
     /// Changes nothing, but fails the transaction it is part of unless the version is still the same.
     fn check_write(&self) -> Result<ConditionalWrite> {
-        ConditionalWrite::of(Kind::Check, snapshot(self)?, None, system_time)
+        unsent(Kind::Check, self)
     }
 }
 
@@ -79,10 +80,13 @@ pub(crate) fn schema<T: Versioned>() -> &'static Schema {
 }
 
 /// Takes an object apart for writing.
-pub(crate) fn snapshot<T: Versioned>(object: &T) -> Result<Snapshot> {
+pub(crate) fn snapshot<T: Versioned>(object: &T) -> Result<Snapshot, Invalid> {
     Snapshot::of(object, schema::<T>(), object.__version().to_u64(), T::Version::MAX)
 }
 
-fn system_time() -> u64 {
-    microseconds(SystemTime::now())
+/// A write for a table that is not known here.
+fn unsent<T: Versioned>(kind: Kind, object: &T) -> Result<ConditionalWrite> {
+    snapshot(object)
+        .and_then(|object| ConditionalWrite::of(kind, object, None, || microseconds(SystemTime::now())))
+        .map_err(|invalid| invalid.in_table(""))
 }

@@ -12,9 +12,10 @@ use aws_sdk_dynamodb::types::{
     Update,
 };
 
-use crate::condition::{self, Condition, Expect};
-use crate::error::Result;
+use crate::condition::{self, Condition};
+use crate::expect::Expect;
 use crate::expression::{Changes, Placeholders};
+use crate::invalid::Invalid;
 use crate::item::{self, Item};
 use crate::schema::Schema;
 use crate::snapshot::Snapshot;
@@ -90,7 +91,7 @@ pub(crate) trait Now: Fn() -> u64 {}
 impl<F: Fn() -> u64> Now for F {}
 
 /// A fresh stamp for a write that makes `version`; `None` where the struct keeps none.
-fn draw(schema: &Schema, version: u64) -> Result<Option<Stamp>> {
+fn draw(schema: &Schema, version: u64) -> Result<Option<Stamp>, Invalid> {
     (schema.stamps > 0).then(|| Stamp::draw(version)).transpose()
 }
 
@@ -140,7 +141,12 @@ impl Kind {
 
 impl ConditionalWrite {
     /// Does `kind` to the item of `object`, if the stored version is the object's.
-    pub(crate) fn of(kind: Kind, object: Snapshot, extra: Option<&Condition>, now: impl Now) -> Result<Self> {
+    pub(crate) fn of(
+        kind: Kind,
+        object: Snapshot,
+        extra: Option<&Condition>,
+        now: impl Now,
+    ) -> Result<Self, Invalid> {
         let expect = match kind {
             Kind::Create => Expect::Absent,
             _ => Expect::version(object.version()?),
@@ -155,7 +161,7 @@ impl ConditionalWrite {
         object: Snapshot,
         extra: Option<&Condition>,
         now: impl Now,
-    ) -> Result<Self> {
+    ) -> Result<Self, Invalid> {
         let schema = object.schema;
         match kind {
             Kind::Create => {
@@ -185,7 +191,7 @@ impl ConditionalWrite {
         key: Item,
         expect: Expect,
         extra: Option<&Condition>,
-    ) -> Result<Self> {
+    ) -> Result<Self, Invalid> {
         Self::new(schema, Action::Delete { key }, expect, None, None, extra, Placeholders::default())
     }
 
@@ -195,7 +201,7 @@ impl ConditionalWrite {
         key: Item,
         expect: Expect,
         extra: Option<&Condition>,
-    ) -> Result<Self> {
+    ) -> Result<Self, Invalid> {
         Self::new(schema, Action::Check { key }, expect, None, None, extra, Placeholders::default())
     }
 
@@ -206,7 +212,7 @@ impl ConditionalWrite {
         expect: Expect,
         version: u64,
         extra: Option<&Condition>,
-    ) -> Result<Self> {
+    ) -> Result<Self, Invalid> {
         item.insert(schema.version.to_owned(), AttributeValue::N(version.to_string()));
         let stamp = draw(schema, version)?;
         item.extend(stamp.map(|stamp| (stamp.slot(schema.step, schema.stamps).to_owned(), stamp.value())));
@@ -223,7 +229,7 @@ impl ConditionalWrite {
         expect: Expect,
         version: u64,
         extra: Option<&Condition>,
-    ) -> Result<Self> {
+    ) -> Result<Self, Invalid> {
         item::check_size(changes.attributes())?;
         let mut placeholders = Placeholders::default();
         let stamp = draw(schema, version)?;
@@ -241,7 +247,7 @@ impl ConditionalWrite {
         stamp: Option<Stamp>,
         extra: Option<&Condition>,
         mut placeholders: Placeholders,
-    ) -> Result<Self> {
+    ) -> Result<Self, Invalid> {
         let condition = condition::render(expect, extra, schema, &mut placeholders)?;
         let operation = match action {
             Action::Put { .. } => Operation::PutItem,

@@ -68,9 +68,9 @@ fn of(object: &impl Serialize) -> Item {
 
 /// The attribute and the problem of an error about an item.
 #[track_caller]
-fn problem<T: std::fmt::Debug>(result: Result<T>) -> (String, String) {
+fn problem<T: std::fmt::Debug>(result: Result<T, Invalid>) -> (String, String) {
     match result.unwrap_err() {
-        Error::InvalidItem { attribute, problem, .. } => (attribute.into(), problem.into()),
+        Invalid::Item { attribute, problem } => (attribute.into(), problem.into()),
         other => panic!("{other:?}"),
     }
 }
@@ -244,6 +244,6 @@ fn an_item_that_is_surely_too_large_is_refused() {
         check_size([("name", &value)].into_iter())
     };
     assert!(sized(409_596).is_ok());
-    let error = sized(409_597).unwrap_err().to_string();
+    let error = sized(409_597).unwrap_err().in_table("").to_string();
     assert!(error.contains("409601") && error.contains("400 KB"), "{error}");
 }

@@ -1,0 +1,147 @@
+//! Requests that came to nothing: DynamoDB's own answer, or that none came.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_smithy_runtime_api::client::interceptors::error::InterceptorError;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A request that DynamoDB refused, or that got no usable answer.
+#[derive(Clone)]
+pub struct SdkFailure {
+    operation: &'static str,
+    table: Box<str>,
+    cause: Cause,
+    retryable: bool,
+}
+
+#[derive(Clone)]
+enum Cause {
+    /// DynamoDB's own answer.
+    Service(Arc<aws_sdk_dynamodb::Error>),
+    /// No answer, or none that could be read.
+    Transport(Arc<dyn StdError + Send + Sync>),
+}
+
+/// Codes of answers that have nothing to do with what the request was to do. `AccessDeniedException` is none of them: a policy
+/// may be about attributes.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
+const ABOUT_NO_ITEM: [&str; 10] = [
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "ResourceNotFoundException",
+    "SignatureDoesNotMatch",
+    "SignatureDoesNotMatchException",
+    "UnrecognizedClientException",
+];
+
+impl SdkFailure {
+    pub(crate) fn service(
+        operation: &'static str,
+        table: &str,
+        cause: aws_sdk_dynamodb::Error,
+        retryable: bool,
+    ) -> Self {
+        Self { operation, table: table.into(), cause: Cause::Service(cause.into()), retryable }
+    }
+
+    pub(crate) fn transport(operation: &'static str, table: &str, cause: BoxError, retryable: bool) -> Self {
+        Self { operation, table: table.into(), cause: Cause::Transport(cause.into()), retryable }
+    }
+
+    /// Whether it may go away without a change to the request.
+    pub(crate) fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+
+    /// Whether any write to the table would fail in the same way.
+    pub(crate) fn is_about_no_item(&self) -> bool {
+        match &self.cause {
+            Cause::Service(error) => error.code().is_some_and(|code| ABOUT_NO_ITEM.contains(&code)),
+            // An interceptor of the client's may have looked at the item.
+            Cause::Transport(error) => {
+                let error: &(dyn StdError + 'static) = &**error;
+                let mut causes = std::iter::successors(Some(error), |&error| error.source());
+                !causes.any(<dyn StdError>::is::<InterceptorError>)
+            }
+        }
+    }
+
+    /// The DynamoDB operation, such as `PutItem`.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The table that the request was for.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB did not answer.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.as_service_error()?.code()
+    }
+
+    /// DynamoDB's answer as the SDK's typed error; `None` if DynamoDB did not answer.
+    #[must_use]
+    pub fn as_service_error(&self) -> Option<&aws_sdk_dynamodb::Error> {
+        match &self.cause {
+            Cause::Service(error) => Some(&**error),
+            Cause::Transport(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for SdkFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, table, .. } = self;
+        match self.code() {
+            Some(code) => write!(f, "DynamoDB answered {code} to {operation} on table \"{table}\""),
+            None => write!(f, "{operation} on table \"{table}\" failed without an answer from DynamoDB"),
+        }
+    }
+}
+
+/// Leaves the cause to [`source`](StdError::source): the SDK's errors may print what the item holds.
+impl fmt::Debug for SdkFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SdkFailure")
+            .field("operation", &self.operation)
+            .field("table", &self.table)
+            .field("code", &self.code())
+            .field("retryable", &self.retryable)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for SdkFailure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.cause {
+            Cause::Service(error) => Some(&**error),
+            Cause::Transport(error) => Some(&**error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempts::DEFINITE;
+
+    /// Else what is told to all would not be known to be refused.
+    #[test]
+    fn what_is_about_no_item_is_definite() {
+        assert!(ABOUT_NO_ITEM.iter().all(|code| DEFINITE.contains(code)));
+    }
+}
