@@ -1,7 +1,6 @@
 //! Reads: `get`, and `get_many` for many keys at once.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::IntoFuture;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
@@ -11,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::failure::SdkFailure;
 use crate::item::Item;
 use crate::key::{IntoKey, KeyId};
+use crate::options::shows;
 use crate::retry::{Budget, Retry};
 use crate::table::{BoxFuture, Table};
 use crate::versioned::{Versioned, schema};
@@ -94,15 +94,7 @@ impl<T: Versioned> IntoFuture for Get<T> {
     }
 }
 
-impl<T> fmt::Debug for Get<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Get")
-            .field("table", &self.table)
-            .field("consistent", &self.consistent)
-            .field("retry", &self.retry)
-            .finish_non_exhaustive()
-    }
-}
+shows! { [T] Get<T> { table, consistent, retry } }
 
 /// A read of many items that waits to be sent; see [`Table::get_many`].
 #[must_use = "nothing is read until the call is awaited"]
@@ -197,12 +189,4 @@ impl<T: Versioned> IntoFuture for GetMany<T> {
     }
 }
 
-impl<T> fmt::Debug for GetMany<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GetMany")
-            .field("table", &self.table)
-            .field("consistent", &self.consistent)
-            .field("retry", &self.retry)
-            .finish_non_exhaustive()
-    }
-}
+shows! { [T] GetMany<T> { table, consistent, retry } }

@@ -1,7 +1,5 @@
 //! What a caller may add to a write: conditions, and another retry policy than the table's.
 
-use std::fmt;
-
 use crate::call::{Ended, observed};
 use crate::condition::Condition;
 use crate::error::Result;
@@ -45,15 +43,20 @@ impl<T> Options<T> {
     }
 }
 
-impl<T> fmt::Debug for Options<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("table", &self.table)
-            .field("condition", &self.condition)
-            .field("retry", &self.retry)
-            .finish()
-    }
+/// `Debug` for a builder: these of its fields, and nothing of the items or closures that it holds.
+macro_rules! shows {
+    ([$($parameter:ident),*] $type:ident<$($argument:tt),*> { $($field:ident $(in $within:ident)?),* }) => {
+        impl<$($parameter),*> std::fmt::Debug for $type<$($argument),*> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($type))
+                    $(.field(stringify!($field), &self.$($within.)?$field))*
+                    .finish_non_exhaustive()
+            }
+        }
+    };
 }
+
+shows! { [T] Options<T> { table, condition, retry } }
 
 /// A method of a builder that holds its `Options` in the named field, or in a field of that.
 macro_rules! option_methods {
@@ -73,4 +76,4 @@ macro_rules! option_methods {
     };
 }
 
-pub(crate) use option_methods;
+pub(crate) use {option_methods, shows};

@@ -1,10 +1,9 @@
 //! Writes of an object that the caller holds: `create`, `save`, `replace`, `touch` and `delete`.
 
-use std::fmt;
 use std::future::IntoFuture;
 
 use crate::error::Result;
-use crate::options::{Options, option_methods};
+use crate::options::{Options, option_methods, shows};
 use crate::schema::VersionNumber;
 use crate::send::Applied;
 use crate::table::{BoxFuture, Table};
@@ -98,15 +97,7 @@ pub struct Write<'a, T> {
     options: Options<T>,
 }
 
-/// Shows no item.
-impl<T> fmt::Debug for Write<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Write")
-            .field("kind", &self.kind)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
-    }
-}
+shows! { [T] Write<'_, T> { kind, options } }
 
 impl<T> Write<'_, T> {
     option_methods!(condition, options);
@@ -144,12 +135,7 @@ pub struct Delete<'a, T> {
     options: Options<T>,
 }
 
-/// Shows no item.
-impl<T> fmt::Debug for Delete<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delete").field("options", &self.options).finish_non_exhaustive()
-    }
-}
+shows! { [T] Delete<'_, T> { options } }
 
 impl<T> Delete<'_, T> {
     option_methods!(condition, options);

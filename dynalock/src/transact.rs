@@ -1,6 +1,5 @@
 //! `transact`: reads and writes of several items as one serializable transaction, again on a conflict.
 
-use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
@@ -9,6 +8,7 @@ use aws_sdk_dynamodb::Client;
 use crate::call::{Ended, observed};
 use crate::commit::LONGEST;
 use crate::error::{Error, Result};
+use crate::options::shows;
 use crate::retry::{IMMEDIATE, Retry};
 use crate::run::{Known, Refused};
 use crate::table::BoxFuture;
@@ -110,11 +110,7 @@ impl<F> Transact<'_, F> {
     }
 }
 
-impl<F> fmt::Debug for Transact<'_, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transact").field("retry", &self.retry).finish_non_exhaustive()
-    }
-}
+shows! { [F] Transact<'_, F> { retry } }
 
 impl<'f, F, Fut, R, E> IntoFuture for Transact<'f, F>
 where

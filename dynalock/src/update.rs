@@ -1,7 +1,6 @@
 //! Read, change, write, and again on a conflict: `update`, `try_update`, `update_or_create`.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
@@ -11,7 +10,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::key::IntoKey;
-use crate::options::{Options, option_methods};
+use crate::options::{Options, option_methods, shows};
 use crate::queue::{ANY_SIZE, Place};
 use crate::save::raise;
 use crate::table::{BoxFuture, Table};
@@ -275,11 +274,7 @@ impl<T, F> Update<'_, T, F> {
     option_methods!(retry, call.options);
 }
 
-impl<T, F> fmt::Debug for Update<'_, T, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Update").field("options", &self.call.options).finish_non_exhaustive()
-    }
-}
+shows! { [T, F] Update<'_, T, F> { options in call } }
 
 impl<'f, T: Versioned, F: FnMut(&mut T) + Send + 'f> IntoFuture for Update<'f, T, F> {
     type Output = Result<T>;
@@ -302,11 +297,7 @@ impl<T, F> TryUpdate<'_, T, F> {
     option_methods!(retry, call.options);
 }
 
-impl<T, F> fmt::Debug for TryUpdate<'_, T, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TryUpdate").field("options", &self.call.options).finish_non_exhaustive()
-    }
-}
+shows! { [T, F] TryUpdate<'_, T, F> { options in call } }
 
 impl<'f, T, F, E> IntoFuture for TryUpdate<'f, T, F>
 where
@@ -341,11 +332,7 @@ impl<T, I, F> UpdateOrCreate<'_, T, I, F> {
     option_methods!(retry, call.options);
 }
 
-impl<T, I, F> fmt::Debug for UpdateOrCreate<'_, T, I, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpdateOrCreate").field("options", &self.call.options).finish_non_exhaustive()
-    }
-}
+shows! { [T, I, F] UpdateOrCreate<'_, T, I, F> { options in call } }
 
 impl<'f, T, I, F> IntoFuture for UpdateOrCreate<'f, T, I, F>
 where
