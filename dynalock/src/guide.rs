@@ -1,4 +1,15 @@
-//! The guide, page by page.
+//! The guide, page by page; [which page answers what](crate#the-guide).
+
+#[doc = include_str!("../docs/start.md")]
+pub mod start {}
+
+#[doc = "How two applications that write one item are kept apart: what each call sends, and why that is enough.\n"]
+#[doc = include_str!("../docs/how-it-works.svg")]
+#[doc = include_str!("../docs/how-it-works.md")]
+pub mod how_it_works {}
+
+#[doc = include_str!("../docs/conflicts.md")]
+pub mod conflicts {}
 
 #[doc = include_str!("../docs/lost-reply.md")]
 #[doc = include_str!("../docs/lost-reply.svg")]
@@ -11,9 +22,15 @@ pub mod transactions {}
 #[doc = include_str!("../docs/contention.md")]
 pub mod contention {}
 
+#[doc = include_str!("../docs/single-table.md")]
+pub mod single_table {}
+
 #[doc = include_str!("../docs/interoperation.md")]
 pub mod interoperation {}
 
 #[cfg(feature = "embedded")]
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("../docs/questions.md")]
+pub mod questions {}

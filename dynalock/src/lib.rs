@@ -41,6 +41,28 @@
 //! # }
 //! ```
 //!
+//! # The guide
+//!
+//! | page | answers |
+//! |---|---|
+//! | [`start`](guide::start) | how to get from an empty project to the first conflict, without AWS |
+//! | [`how_it_works`](guide::how_it_works) | what each call sends, and why that keeps two applications apart |
+//! | [`conflicts`](guide::conflicts) | what to do with a refused write, and how to show it to people |
+//! | [`what_ok_means`](guide::what_ok_means) | what holds when replies are lost, what that rests on, and what to do if nobody can say |
+//! | [`transactions`](guide::transactions) | how several items change together, and what is isolated from what |
+//! | [`contention`](guide::contention) | what to do where many write one item |
+//! | [`single_table`](guide::single_table) | how several structs share a table |
+//! | [`interoperation`](guide::interoperation) | what applications in other languages must agree on |
+#![cfg_attr(
+    feature = "embedded",
+    doc = "| [`testing`](guide::testing) | how to test conflicts and lost replies |"
+)]
+#![cfg_attr(
+    not(feature = "embedded"),
+    doc = "| `testing` (with the feature `embedded`) | how to test conflicts and lost replies |"
+)]
+//! | [`questions`](guide::questions) | what people ask |
+//!
 //! # Which call
 //!
 //! | you have | you want | call |
@@ -108,7 +130,7 @@
 //! # A conflict
 //!
 //! A write of an object that is no longer current ends in [`Error::Conflict`], which carries the item as it is now. The
-//! object is as it was: versions move on success only.
+//! object is as it was: versions move on success only. What to do then: [`guide::conflicts`].
 //!
 //! ```no_run
 //! # use dynalock::{Error, Table, Versioned};
