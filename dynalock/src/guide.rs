@@ -25,6 +25,9 @@ pub mod contention {}
 #[doc = include_str!("../docs/single-table.md")]
 pub mod single_table {}
 
+#[doc = include_str!("../docs/etag.md")]
+pub mod etag {}
+
 #[doc = include_str!("../docs/interoperation.md")]
 pub mod interoperation {}
 

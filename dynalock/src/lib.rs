@@ -52,6 +52,7 @@
 //! | [`transactions`](guide::transactions) | how several items change together, and what is isolated from what |
 //! | [`contention`](guide::contention) | what to do where many write one item |
 //! | [`single_table`](guide::single_table) | how several structs share a table |
+//! | [`etag`](guide::etag) | how a version becomes the `ETag` of an HTTP service |
 //! | [`interoperation`](guide::interoperation) | what applications in other languages must agree on |
 #![cfg_attr(
     feature = "embedded",
