@@ -22,18 +22,30 @@ pub mod transactions {}
 #[doc = include_str!("../docs/contention.md")]
 pub mod contention {}
 
+#[cfg(feature = "embedded")]
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
+
 #[doc = include_str!("../docs/single-table.md")]
 pub mod single_table {}
 
 #[doc = include_str!("../docs/etag.md")]
 pub mod etag {}
 
+#[doc = include_str!("../docs/moving.md")]
+pub mod moving {}
+
 #[doc = include_str!("../docs/interoperation.md")]
 pub mod interoperation {}
 
-#[cfg(feature = "embedded")]
-#[doc = include_str!("../docs/testing.md")]
-pub mod testing {}
+#[doc = include_str!("../docs/iam.md")]
+pub mod iam {}
+
+#[doc = include_str!("../docs/capacity.md")]
+pub mod capacity {}
+
+#[doc = include_str!("../docs/tables.md")]
+pub mod tables {}
 
 #[doc = include_str!("../docs/questions.md")]
 pub mod questions {}

@@ -51,9 +51,6 @@
 //! | [`what_ok_means`](guide::what_ok_means) | what holds when replies are lost, what that rests on, and what to do if nobody can say |
 //! | [`transactions`](guide::transactions) | how several items change together, and what is isolated from what |
 //! | [`contention`](guide::contention) | what to do where many write one item |
-//! | [`single_table`](guide::single_table) | how several structs share a table |
-//! | [`etag`](guide::etag) | how a version becomes the `ETag` of an HTTP service |
-//! | [`interoperation`](guide::interoperation) | what applications in other languages must agree on |
 #![cfg_attr(
     feature = "embedded",
     doc = "| [`testing`](guide::testing) | how to test conflicts and lost replies |"
@@ -62,6 +59,13 @@
     not(feature = "embedded"),
     doc = "| `testing` (with the feature `embedded`) | how to test conflicts and lost replies |"
 )]
+//! | [`single_table`](guide::single_table) | how several structs share a table |
+//! | [`etag`](guide::etag) | how a version becomes the `ETag` of an HTTP service |
+//! | [`moving`](guide::moving) | how to come from Java, PynamoDB, .NET, toasty, or requests by hand |
+//! | [`interoperation`](guide::interoperation) | what applications in other languages must agree on |
+//! | [`iam`](guide::iam) | which permissions each call needs |
+//! | [`capacity`](guide::capacity) | what each call costs |
+//! | [`tables`](guide::tables) | what global tables, DAX, indexes, streams, time to live and backups do to versions |
 //! | [`questions`](guide::questions) | what people ask |
 //!
 //! # Which call

@@ -7,6 +7,7 @@
 mod adoption;
 mod batch;
 mod by_hand;
+mod capacity;
 mod conditions;
 mod conflict_loop;
 mod contention;
@@ -19,6 +20,7 @@ mod get_many;
 mod keys;
 mod limits;
 mod parse;
+mod permissions;
 mod properties;
 mod secrecy;
 mod stored_versions;
