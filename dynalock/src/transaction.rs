@@ -135,17 +135,17 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     ///
-    /// - [`Conflict`](Error::Conflict), [`AlreadyExists`](Error::AlreadyExists): another writer was faster. Nothing was
+    /// - [`Conflict`](crate::Error::Conflict), [`AlreadyExists`](crate::Error::AlreadyExists): another writer was faster. Nothing was
     ///   written. [`Conflict::action`](crate::Conflict::action) and [`key`](crate::Conflict::key) tell which item it was,
     ///   [`others`](crate::Conflict::others) what else stood in the way. An item that is gone is a conflict without item.
-    /// - [`ConditionFailed`](Error::ConditionFailed): all versions are right, but a [`condition`](Self::condition) does not
+    /// - [`ConditionFailed`](crate::Error::ConditionFailed): all versions are right, but a [`condition`](Self::condition) does not
     ///   hold. Nothing was written.
-    /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and DynamoDB could not be asked again in time, or only
+    /// - [`OutcomeUnknown`](crate::Error::OutcomeUnknown): a reply was lost, and DynamoDB could not be asked again in time, or only
     ///   what has no version stood in the way then. It tells of one item, which stands for all of them.
-    /// - [`InvalidRequest`](Error::InvalidRequest): no action, more than 100, more than 4 MB, or two for the same item.
+    /// - [`InvalidRequest`](crate::Error::InvalidRequest): no action, more than 100, more than 4 MB, or two for the same item.
     ///   Nothing was sent.
-    /// - [`VersionOverflow`](Error::VersionOverflow), [`InvalidItem`](Error::InvalidItem): nothing was sent.
-    /// - [`Sdk`](Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
+    /// - [`VersionOverflow`](crate::Error::VersionOverflow), [`InvalidItem`](crate::Error::InvalidItem): nothing was sent.
+    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
     pub async fn commit(self) -> Result<()> {
         if self.is_misplaced {
             let problem = "a condition was given before any action of the transaction";

@@ -64,12 +64,12 @@ impl Tx {
     }
 
     /// Stores a new item at the end of the transaction, if none has its key by then. If there may be one, read first: an item
-    /// in the way that was not read ends the transaction with [`AlreadyExists`](Error::AlreadyExists).
+    /// in the way that was not read ends the transaction with [`AlreadyExists`](crate::Error::AlreadyExists).
     ///
     /// # Errors
     ///
-    /// [`AlreadyExists`](Error::AlreadyExists) if this transaction read or wrote such an item;
-    /// [`InvalidItem`](Error::InvalidItem).
+    /// [`AlreadyExists`](crate::Error::AlreadyExists) if this transaction read or wrote such an item;
+    /// [`InvalidItem`](crate::Error::InvalidItem).
     pub fn create<T: Versioned>(&self, table: &Table<T>, item: T) -> Result<()> {
         self.write(Kind::Create, table, &item)
     }
@@ -79,8 +79,8 @@ impl Tx {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](Error::NotFound) if this transaction found no such item, or deleted it;
-    /// [`InvalidItem`](Error::InvalidItem).
+    /// [`NotFound`](crate::Error::NotFound) if this transaction found no such item, or deleted it;
+    /// [`InvalidItem`](crate::Error::InvalidItem).
     pub fn save<T: Versioned>(&self, table: &Table<T>, item: T) -> Result<()> {
         self.write(Kind::Save, table, &item)
     }
