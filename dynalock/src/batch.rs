@@ -27,7 +27,7 @@ use crate::write::{ConditionalWrite, Kind};
 /// [on-demand]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html
 const CONCURRENCY: usize = 16;
 
-/// How many items may end before the task lets others run on its thread, the clock and the network among them.
+/// How many items may end before the task lets others run on its thread.
 const ENDED_AT_ONCE: usize = 32;
 
 impl<T: Versioned> Table<T> {

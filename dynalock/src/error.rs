@@ -80,7 +80,7 @@ pub enum Error {
     /// The call cannot be carried out as asked. Nothing was sent.
     #[error("{}{problem}", prefix(table))]
     InvalidRequest {
-        /// The table; empty where a write was built without one.
+        /// The table; empty where a write was built without one, and where it is about a transaction as a whole.
         table: Box<str>,
         /// What is wrong with the call.
         problem: Box<str>,
@@ -264,10 +264,11 @@ impl Conflict {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidItem`] if the item does not fit `T`, or if the store refused the write without telling the item
+    /// [`Error::InvalidItem`] if the item does not fit `T`, if there is none, or if the store refused the write without telling it
     /// and a read for it failed.
     pub fn current<T: DeserializeOwned>(&self) -> Result<T> {
-        let untold = || Invalid::item("", "the store refused the write without telling the item");
+        let untold =
+            || Invalid::item("", "there is no item, or the store refused the write without telling it");
         let item = self.item.clone().ok_or_else(untold);
         item.and_then(|item| item::from_item(item, self.schema))
             .map_err(|invalid| invalid.in_table(&self.table))

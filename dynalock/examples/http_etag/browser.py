@@ -428,6 +428,40 @@ def what_is_wrong_is_told_and_nothing_typed_is_lost(house):
     assert not absent.sees("editor")
 
 
+def what_the_form_cannot_hold_stays_as_it_is(house):
+    path = house.service.create(address="Flat 2\n12 Harbour Street", note="One.\r\nTwo.")
+    stored = house.service.stored(path)
+    window = Window(house, path)
+    window.type("boxes", "3")
+    window.save()
+    window.says("Saved.")
+    equal(house.service.stored(path), {**stored, "boxes": 3})
+
+    house.service.change(path, status="paid")
+    window.type("boxes", "4")
+    window.save()
+    changes = {field: row["change"] for field, row in window.merges().items()}
+    equal(changes, {"address": "none", "boxes": "mine", "status": "theirs", "note": "none"})
+    window.at("save-merged").click()
+    window.says("Saved, merged with theirs.")
+    equal(house.service.stored(path), {**stored, "boxes": 4, "status": "paid"})
+
+
+def nothing_is_typed_into_an_order_that_is_on_its_way(house):
+    path = house.service.create()
+    window = Window(house, path)
+    window.run(ANSWERS, [503])
+    window.type("note", "One.")
+    window.save()
+    waiting = WebDriverWait(window.driver, PATIENCE, poll_frequency=0.02)
+    waiting.until(lambda _: "Trying once more in 1 s" in window.message(), "it says that it waits")
+    equal(window.run("return [...document.querySelectorAll('#editor [name], button')].every((control) => control.disabled)"), True)
+    window.says("Saved.")
+    window.type("note", "Two.")
+    window.save()
+    window.until(lambda: house.service.stored(path)["note"] == "Two.", "it is saved")
+
+
 CHECKS = [
     the_slower_window_sees_both_versions_and_merges,
     who_is_overtaken_while_merging_merges_again,
@@ -438,6 +472,8 @@ CHECKS = [
     a_busy_service_is_asked_once_more,
     who_gets_no_answer_finds_out,
     what_is_wrong_is_told_and_nothing_typed_is_lost,
+    what_the_form_cannot_hold_stays_as_it_is,
+    nothing_is_typed_into_an_order_that_is_on_its_way,
 ]
 
 

@@ -13,6 +13,9 @@ const merge = at("merge");
 /** The order as it was when it was loaded, and its ETag: what If-Match says to have seen. */
 let base = null;
 let tag = null;
+/** What was put into the form, and what it then held: a line of text, for one, takes no line breaks. */
+let filled = null;
+let held = null;
 /** While the merge view is open: what stands in the form, what is stored, and the ETag of that. */
 let open = null;
 
@@ -66,7 +69,7 @@ async function save(mine, seen, done) {
     show(answer.body, answer.tag);
     say(done, "good");
     at("save").focus();
-  } else if (answer.status === 412) {
+  } else if (answer.status === 412 && answer.body.current) {
     compare(mine, answer.body.current, answer.tag);
   } else if (answer.status === 0 || answer.status === 504) {
     await findOut(mine, seen);
@@ -100,11 +103,19 @@ function show(order, itsTag) {
 
 function fill(order) {
   for (const name of NAMES) editor.elements[name].value = order[name];
+  [filled, held] = [order, inForm()];
 }
 
-function typed() {
+function inForm() {
   const { address, boxes, status, note } = editor.elements;
-  return { id, address: address.value, boxes: boxes.valueAsNumber, status: status.value, note: note.value };
+  return { address: address.value, boxes: boxes.valueAsNumber, status: status.value, note: note.value };
+}
+
+/** The order with what was changed in the form, and nothing else. */
+function typed() {
+  const order = { id };
+  for (const [name, value] of Object.entries(inForm())) order[name] = value === held[name] ? filled[name] : value;
+  return order;
 }
 
 function explain(answer, done) {
@@ -123,16 +134,18 @@ function say(text, kind = "") {
   at("message").className = kind;
 }
 
-/** Runs `work` while no button can be pressed. */
+/** Runs `work` while nothing can be pressed or typed: what is sent is what is seen. */
 async function busy(work) {
-  const buttons = document.querySelectorAll("button");
-  for (const button of buttons) button.disabled = true;
+  const controls = document.querySelectorAll("button, input, select, textarea");
+  const focused = document.activeElement;
+  for (const control of controls) control.disabled = true;
   document.body.dataset.busy = "";
   try {
     return await work();
   } finally {
-    for (const button of buttons) button.disabled = false;
+    for (const control of controls) control.disabled = false;
     delete document.body.dataset.busy;
+    focused.focus();
   }
 }
 

@@ -132,19 +132,20 @@ async fn delete(
     conditions: Conditions,
 ) -> Result<Response, Problem> {
     let conditions = conditions.required()?;
-    let order = service.orders.get(&id).await?.ok_or_else(Problem::no_such_order)?;
-    conditions.check(&order)?;
-    match service.orders.delete(&order).await {
-        // Between read and delete another writer came. What it wrote may still be one that the client allows, as with *.
-        Err(Error::Conflict(conflict)) => {
-            if let Ok(current) = conflict.current() {
-                conditions.check(&current)?;
-            }
-            Err(Problem::busy())
+    let mut order = service.orders.get(&id).await?.ok_or_else(Problem::no_such_order)?;
+    for _ in 0..DELETES {
+        conditions.check(&order)?;
+        match service.orders.delete(&order).await {
+            // Another writer came first. What it wrote may still be what the client allows, as with *.
+            Err(Error::Conflict(conflict)) => order = conflict.current()?,
+            deleted => return deleted.map(|_| StatusCode::NO_CONTENT.into_response()).map_err(Problem::from),
         }
-        deleted => deleted.map(|_| StatusCode::NO_CONTENT.into_response()).map_err(Problem::from),
     }
+    Err(Problem::busy())
 }
+
+/// How often an order is to be deleted that others keep changing.
+const DELETES: usize = 10;
 
 /// Caches may keep an order, and ask with its `ETag` each time whether it is still the same.
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");

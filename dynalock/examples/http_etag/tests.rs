@@ -14,7 +14,7 @@ use dynalock::Table;
 use dynalock::embedded::Engine;
 use dynalock::testing::{Fault, Faults, Reply};
 use serde_json::{Value, json};
-use tokio::join;
+use tokio::{join, select};
 use tower::ServiceExt;
 use tracing::dispatcher::DefaultGuard;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -121,6 +121,15 @@ impl World {
             self.write_as_another().await;
             gate.open();
         }
+    }
+
+    /// The same, with a write that changes nothing but the version.
+    async fn touch_before(&self, operation: &str) {
+        let gate = self.faults.hold_up(operation);
+        gate.reached().await;
+        let mut order = self.others.get(&Order::sample().id).await.unwrap().unwrap();
+        self.others.touch(&mut order).await.unwrap();
+        gate.open();
     }
 
     async fn write_as_another(&self) {
@@ -347,13 +356,7 @@ async fn who_is_overtaken_between_read_and_write_is_refused() {
     let seen = world.etag().await;
     assert_eq!(put.header(&ETAG), seen);
 
-    let gate = world.faults.hold_up("DeleteItem");
-    let (delete, ()) = join!(world.delete(&seen), async {
-        gate.reached().await;
-        let id = Order::sample().id;
-        world.others.touch(&mut world.others.get(&id).await.unwrap().unwrap()).await.unwrap();
-        gate.open();
-    });
+    let (delete, ()) = join!(world.delete(&seen), world.touch_before("DeleteItem"));
     assert_eq!((delete.status, &delete.body["current"]), (412, &order("theirs")));
     assert_eq!(world.get().await.body, order("theirs"));
 }
@@ -366,8 +369,24 @@ async fn who_changes_whatever_there_is_may_be_overtaken() {
     assert_eq!((put.status, put.body), (200, order("mine")));
 
     let (delete, ()) = join!(world.delete("*"), world.overtake("DeleteItem"));
+    assert_eq!(delete.status, 204);
+    assert_eq!(world.put("*", &mine).await.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_is_overtaken_each_time_ends() {
+    let world = World::new().await;
+    let each_time = async {
+        loop {
+            world.touch_before("DeleteItem").await;
+        }
+    };
+    let delete = select! {
+        delete = world.delete("*") => delete,
+        () = each_time => unreachable!(),
+    };
     assert_eq!((delete.status, delete.header(&RETRY_AFTER)), (503, "1".into()));
-    assert_eq!(world.delete("*").await.status, 204);
+    assert_eq!(world.get().await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
