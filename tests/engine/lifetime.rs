@@ -128,3 +128,13 @@ async fn every_store_counts() {
         assert_eq!(count(&store.client()).await, 1, "{store:?}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_not_utf_8_is_refused() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let error = Engine::on_disk(OsStr::from_bytes(b"no-\xff.db")).unwrap_err();
+    assert!(error.to_string().contains("not UTF-8"), "{error}");
+}

@@ -1,5 +1,8 @@
+//! Items that fit, and items that do not: nothing is lost, and what is at fault is named.
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_dynamodb::primitives::Blob;
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -42,6 +45,44 @@ struct Flat {
 struct Strict {
     id: String,
     version: u32,
+}
+
+/// As the written form of a struct that is wrapped.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Wrapped<T>(T);
+
+#[derive(Debug, Deserialize)]
+struct Renamed {
+    #[serde(alias = "old")]
+    #[allow(dead_code)]
+    id: String,
+}
+
+/// Fails with a message that quotes a value.
+struct Failing;
+
+impl Serialize for Failing {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(ser::Error::custom("hunter2"))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Strict")]
+struct Refusing;
+
+impl TryFrom<Strict> for Refusing {
+    type Error = &'static str;
+
+    fn try_from(_: Strict) -> Result<Self, Self::Error> {
+        Err("hunter2")
+    }
+}
+
+#[derive(Serialize)]
+enum Variants {
+    Newtype(u8),
+    Unit,
 }
 
 #[derive(Serialize)]
@@ -129,7 +170,10 @@ fn a_stored_version_is_a_whole_number_or_refused_by_what_it_is() {
         (AttributeValue::Bool(true), "a boolean"),
         (AttributeValue::L(vec![]), "a list"),
         (AttributeValue::M(HashMap::new()), "a map"),
+        (AttributeValue::B(Blob::new([1])), "bytes"),
+        (AttributeValue::Ss(vec!["1".into()]), "a set of strings"),
         (AttributeValue::Ns(vec!["1".into()]), "a set of numbers"),
+        (AttributeValue::Bs(vec![Blob::new([1])]), "a set of bytes"),
     ] {
         let (attribute, problem) = problem(stored(value));
         assert!(attribute == "version" && problem.contains(found), "{problem}");
@@ -234,7 +278,34 @@ fn what_is_no_struct_is_refused() {
     assert!(to_attributes(&[1, 2]).is_err());
     assert!(to_attributes(&()).is_err());
     assert!(to_attributes(&BTreeMap::from([(1, 2)])).is_err(), "names are strings");
+    for variant in [Variants::Newtype(1), Variants::Unit] {
+        assert!(problem(to_attributes(&variant)).1.contains("no attributes"));
+    }
     assert_eq!(to_attributes(&Some(example())).unwrap(), to_attributes(&example()).unwrap());
+}
+
+#[test]
+fn a_struct_that_is_wrapped_is_that_struct() {
+    let wrapped = Wrapped(example());
+    assert_eq!(to_attributes(&wrapped).unwrap(), to_attributes(&example()).unwrap());
+    assert_eq!(from_item::<Wrapped<Example>>(of(&wrapped), SCHEMA).unwrap(), wrapped);
+}
+
+#[test]
+fn an_attribute_under_both_its_names_is_named() {
+    let both = item([("id", text("i")), ("old", text("j"))]);
+    let (attribute, problem) = problem(from_item::<Renamed>(both, SCHEMA));
+    assert!(attribute == "id" && problem.contains("twice"), "{problem}");
+}
+
+/// Of what a type's own code says, nothing is passed on.
+#[test]
+fn what_a_type_says_when_it_fails_is_not_told() {
+    let written = problem(to_attributes(&Failing));
+    let read = problem(from_item::<Refusing>(item([("id", text("i"))]), SCHEMA));
+    for (attribute, problem) in [written, read] {
+        assert!(attribute.is_empty() && !problem.is_empty() && !problem.contains("hunter2"), "{problem}");
+    }
 }
 
 #[test]
@@ -244,6 +315,11 @@ fn an_item_that_is_surely_too_large_is_refused() {
         check_size([("name", &value)].into_iter())
     };
     assert!(sized(409_596).is_ok());
+    let sets = [
+        AttributeValue::Ns(vec!["1".into(); 3]),
+        AttributeValue::Bs(vec![Blob::new([1]), Blob::new([2, 3])]),
+    ];
+    assert_eq!(sets.each_ref().map(|set| least_bytes([("n", set)].into_iter())), [4, 4]);
     let error = sized(409_597).unwrap_err().in_table("").to_string();
     assert!(error.contains("409601") && error.contains("400 KB"), "{error}");
 }
