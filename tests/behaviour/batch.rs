@@ -328,6 +328,12 @@ async fn a_deadline_ends_the_whole_batch_and_says_what_was_not_sent() {
     let saved = table.save_all(&mut held).deadline(Duration::ZERO).await;
     assert_eq!(words(&saved), ["busy"; 10]);
 
+    // Nor is what waits for an item with the same key.
+    let mut held = vec![account(0, 9), account(0, 9)];
+    let (begun, saved) = (gauge.requests(), table.save_all(&mut held).deadline(50 * MS).await);
+    assert_eq!((words(&saved), gauge.requests() - begun), (vec!["unknown", "busy"], 1));
+    assert_eq!(saved.into_iter().filter(Result::is_err).count(), 2);
+
     // A retry that ends earlier does so.
     let mut held = accounts_at(2, 2);
     let (begun, short) = (Instant::now(), Retry::default().deadline(50 * MS));

@@ -51,6 +51,15 @@ async fn a_table_is_created_with_the_keys_of_the_struct() {
     assert!(operations.len() == 2 || !engines::is_fast(), "{operations:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_look_that_is_throttled_is_taken_again() {
+    let (stage, accounts) = Stage::of_in_memory::<Account>().await;
+    let throttled = Fault::Instead(Reply::new(400, "ThrottlingException"));
+    stage.faults.script("DescribeTable", vec![throttled; 4]); // the SDK itself looks three times
+    accounts.create_table().await.unwrap();
+    assert!(stage.faults.is_over());
+}
+
 #[tokio::test]
 async fn a_table_that_exists_is_fine_and_keeps_its_items() {
     let (stage, accounts) = Stage::of::<Account>().await;

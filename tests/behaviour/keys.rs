@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::ScalarAttributeType;
 use dynalock::{Error, Versioned};
-use dynalock_tests::engines;
+use dynalock_tests::engines::{self, Store};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 use serde_json::json;
@@ -364,4 +364,28 @@ async fn a_table_that_does_not_exist_is_named() {
     assert_eq!(stage.operations(), ["PutItem", "GetItem"]);
     let listed = json!(stage.rival.list_tables().send().await.unwrap().table_names());
     assert!(!listed.to_string().contains(&stage.name), "no call creates a table");
+}
+
+/// The macro sees no further than the newtype.
+#[tokio::test]
+async fn a_key_without_a_form_in_dynamodb_is_refused_before_sending() {
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Wide(u128);
+
+    #[derive(Debug, Serialize, Deserialize, Versioned)]
+    struct Keyed {
+        #[dynalock(partition_key)]
+        key: Wide,
+        #[dynalock(version)]
+        version: u64,
+    }
+
+    let stage = Stage::on(&Store::memory());
+    match stage.table::<Keyed>().get(Wide(1)).await {
+        Err(Error::InvalidRequest { table, problem }) => {
+            assert!(!table.is_empty() && problem.contains("no form in DynamoDB"), "{table}: {problem}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(stage.operations().is_empty());
 }

@@ -80,6 +80,7 @@ mod matrix {
         26 => untold::one_consistent_read_finds_the_item_that_a_clean_refusal_did_not_tell;
         26 => untold::a_read_after_a_doubt_finds_the_rivals_stamp_or_leaves_the_outcome_unknown;
         26 => untold::a_read_after_a_lost_reply_finds_the_stamp;
+        26 => untold::a_create_that_an_item_refused_which_is_gone_is_sent_again;
         26 => untold::a_read_tells_that_the_condition_and_not_the_version_was_wrong;
         26 => untold::a_read_that_finds_nothing_is_not_found_or_already_gone;
         26 => untold::a_read_that_fails_makes_a_conflict_without_an_item_or_an_unknown_outcome;

@@ -52,6 +52,24 @@ pub(crate) async fn a_read_after_a_doubt_finds_the_rivals_stamp_or_leaves_the_ou
     }
 }
 
+/// Row 26, where the read finds that the item in the way is gone.
+pub(crate) async fn a_create_that_an_item_refused_which_is_gone_is_sent_again() {
+    let world = World::new().await;
+    world.rival.create(&mut Account::bob()).await.unwrap();
+    world.faults.script("PutItem", [Fault::Untold]);
+    let reads = world.faults.hold_up("GetItem");
+    let mut bob = Account { balance: 8, ..Account::bob() };
+    let (created, ()) = tokio::join!(world.table.create(&mut bob).into_future(), async {
+        reads.reached().await;
+        let theirs = world.rival.get("bob").await.unwrap().unwrap();
+        world.rival.delete(&theirs).await.unwrap();
+        reads.open();
+    });
+    created.unwrap();
+    assert_eq!((bob.version, world.stored("bob").await), (1, Some(bob)));
+    assert_eq!(world.sent.operations()[..3], ["PutItem", "GetItem", "PutItem"]);
+}
+
 /// Row 26, after a lost reply: what the read finds has the stamp.
 pub(crate) async fn a_read_after_a_lost_reply_finds_the_stamp() {
     for (call, stamps) in both(HELD) {

@@ -34,6 +34,20 @@ fn keeps(error: &Error) {
 }
 
 #[tokio::test]
+async fn what_a_run_read_and_wrote_is_not_shown() {
+    let shop = Shop::new().await;
+    shop.put(shop.orders.name(), [json!({ "id": MARK, "note": MARK, "total": 1, "version": 7 })]).await;
+    let orders = &shop.orders;
+    let shown = dynalock::transact(&shop.client, move |tx| async move {
+        let order = tx.get(orders, MARK).await?.ok_or(Error::NotFound)?;
+        tx.save(orders, order)?;
+        Ok::<_, Error>(format!("{tx:?}"))
+    });
+    let shown = shown.await.unwrap();
+    assert!(shown.contains("items: 1") && !shown.contains(MARK), "{shown}");
+}
+
+#[tokio::test]
 async fn a_refused_commit_keeps_every_item_and_has_no_source() {
     let shop = Shop::new().await;
     shop.put(shop.orders.name(), [json!({ "id": MARK, "note": MARK, "total": 1, "version": 7 })]).await;
