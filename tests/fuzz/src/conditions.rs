@@ -9,7 +9,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dynalock::embedded::Engine;
 use dynalock::{Condition, Error, Table, Versioned};
 use serde::{Deserialize, Serialize};
-use serde_dynamo::AttributeValue as Value;
 
 use crate::draw::{self, Item};
 use crate::{MARK, block_on, shows_no_data};
@@ -51,24 +50,74 @@ fn stored() -> Item {
 /// Whether a condition lets a write through, and where it is none, why.
 type Passes = std::result::Result<bool, String>;
 
+/// A value for a placeholder, as an application has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Given {
+    Number(i64),
+    Text(String),
+    Flag(bool),
+    List(Vec<Given>),
+    Nothing,
+}
+
+impl Given {
+    fn draw(bytes: &mut Unstructured<'_>) -> Result<Self> {
+        Ok(match bytes.int_in_range(0..=8)? {
+            0 => Self::Number(100),
+            1 => Self::Number(STORED.cast_signed()),
+            2 => Self::Number(0),
+            3 => Self::Number(bytes.arbitrary()?),
+            4 => Self::Text(MARK.into()),
+            5 => Self::Text(draw::text(bytes)?),
+            6 => Self::Flag(bytes.arbitrary()?),
+            7 => Self::List(vec![Self::Number(1), Self::Text("S".into())]),
+            _ => Self::Nothing,
+        })
+    }
+
+    /// What the SDK takes.
+    fn attribute(&self) -> AttributeValue {
+        serde_dynamo::to_attribute_value(self).expect("each of these has a form in DynamoDB")
+    }
+}
+
 /// A condition as the target hands it over.
 #[derive(Debug)]
 struct Drawn {
     expression: String,
     names: Vec<(String, String)>,
-    values: Vec<(String, AttributeValue)>,
+    values: Vec<(String, Given)>,
+}
+
+/// The expression without parentheses around all of it: DynamoDB refuses two pairs of them, and dynalock takes them off.
+fn bare(expression: &str) -> &str {
+    let expression = expression.trim();
+    let mut depth = 0_usize;
+    let closes_first = expression.char_indices().find_map(|(place, c)| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (depth == 0).then_some(place)
+    });
+    match closes_first {
+        Some(place) if place > 0 && place + 1 == expression.len() => bare(&expression[1..place]),
+        _ => expression,
+    }
 }
 
 /// Stores the item as it is, if the condition holds.
 async fn put(client: &Client, condition: Option<&Drawn>) -> Passes {
     let mut put = client.put_item().table_name(TABLE).set_item(Some(stored()));
     if let Some(Drawn { expression, names, values }) = condition {
-        put = put.condition_expression(expression);
+        put = put.condition_expression(bare(expression));
         for (placeholder, name) in names {
             put = put.expression_attribute_names(placeholder, name);
         }
         for (placeholder, value) in values {
-            put = put.expression_attribute_values(placeholder, value.clone());
+            put = put.expression_attribute_values(placeholder, value.attribute());
         }
     }
     match put.send().await.map_err(aws_sdk_dynamodb::Error::from) {
@@ -179,14 +228,7 @@ fn drawn(bytes: &mut Unstructured<'_>) -> Result<Drawn> {
     }
     for placeholder in [":a", ":b", ":_v", ":"] {
         if expression.contains(placeholder) != bytes.ratio(1, 32)? {
-            let value = match bytes.int_in_range(0..=4)? {
-                0 => AttributeValue::N("100".into()),
-                1 => AttributeValue::S(MARK.into()),
-                2 => AttributeValue::N(STORED.to_string()),
-                3 => AttributeValue::N("0".into()),
-                _ => draw::value(bytes)?,
-            };
-            values.push((placeholder.to_owned(), value));
+            values.push((placeholder.to_owned(), Given::draw(bytes)?));
         }
     }
     Ok(Drawn { expression, names, values })
@@ -198,7 +240,7 @@ fn condition(drawn: &Drawn) -> Condition {
         condition = condition.name(placeholder, name);
     }
     for (placeholder, value) in &drawn.values {
-        condition = condition.value(placeholder, Value::from(value.clone()));
+        condition = condition.value(placeholder, value);
     }
     condition
 }
