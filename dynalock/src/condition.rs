@@ -258,6 +258,14 @@ mod tests {
         assert_eq!(joined(&three), "#_v=:_v AND (a = b) AND (c = d) AND (e = f)");
     }
 
+    #[test]
+    fn a_second_condition_is_added_to_the_first() {
+        let mut demanded = None;
+        Condition::join(&mut demanded, Condition::new("a = b"));
+        Condition::join(&mut demanded, Condition::new("c = d"));
+        assert_eq!(joined(&demanded.unwrap()), "#_v=:_v AND (a = b) AND (c = d)");
+    }
+
     /// DynamoDB refuses `((a = b))`, and `(a) OR (b)` is not enclosed though it begins and ends with parentheses.
     #[test]
     fn parentheses_around_the_whole_expression_are_taken_off_and_no_others() {

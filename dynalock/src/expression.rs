@@ -259,6 +259,47 @@ mod tests {
         assert_eq!(diff(&[], &before), (owned(["a", "b", "c"]), owned([])));
     }
 
+    /// Both at once make the same item as one after the other, and name no attribute twice, which DynamoDB would refuse.
+    #[test]
+    fn later_changes_are_added_to_earlier_ones() {
+        let [one, two, three] = [1, 2, 3].map(number);
+        let states = [
+            vec![("a", one.clone()), ("b", one.clone())],
+            vec![("a", two), ("c", one)],
+            vec![("b", three.clone()), ("c", three)],
+            vec![],
+        ];
+        let item = |state: &[(&str, AttributeValue)]| -> Item {
+            state.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        };
+        for turn in 0..states.len().pow(3) {
+            let [first, second, third] = [1, 4, 16].map(|part| &states[turn / part % 4]);
+            let mut changes = Changes::between(&snapshot(first), snapshot(second));
+            let mut found = item(first);
+            changes.apply(&mut found);
+            assert_eq!(found, item(second));
+
+            changes.then(Changes::between(&snapshot(second), snapshot(third)));
+            let mut found = item(first);
+            changes.apply(&mut found);
+            assert_eq!(found, item(third), "{first:?} {second:?}");
+            let set = changes.set.iter().map(|(name, _)| name);
+            let names: Vec<_> = set.chain(&changes.remove).collect();
+            assert_eq!(
+                names.iter().collect::<std::collections::HashSet<_>>().len(),
+                names.len(),
+                "{names:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_item_of_changes_has_its_key() {
+        let key = Item::from([("id".to_owned(), number(7))]);
+        let made = Changes::all(snapshot(&[("a", number(1))])).into_item(key);
+        assert_eq!(made, Item::from([("id".to_owned(), number(7)), ("a".to_owned(), number(1))]));
+    }
+
     /// Flattened maps come in another order each time.
     #[test]
     fn the_order_of_attributes_is_no_difference() {

@@ -262,6 +262,16 @@ mod tests {
         assert!(high.take(100).all(|delay| delay <= 10 * MS));
     }
 
+    #[test]
+    fn the_shortest_limit_counts() {
+        let retry = Retry::default().deadline(30 * MS).attempt_timeout(7 * MS);
+        assert_eq!(retry.answer_within(), 7 * MS);
+        assert_eq!(retry.attempt_timeout(40 * MS).answer_within(), 30 * MS);
+        assert_eq!((retry.within(3 * MS), retry.within(90 * MS)), (retry.deadline(3 * MS), retry));
+        let endless = retry.deadline(Duration::MAX).attempt_timeout(Duration::MAX);
+        assert_eq!(endless.answer_within(), A_CENTURY);
+    }
+
     /// Counts the attempts of a budget that fails each time, the first one included.
     async fn attempts(mut budget: Budget) -> u32 {
         let mut attempts = 1;
