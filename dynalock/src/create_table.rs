@@ -27,8 +27,9 @@ impl<T: Versioned> Table<T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::Error::InvalidRequest) if a table of this name exists with another key, if it is not active after 5 minutes, or
-    /// if the DynamoDB type of a key field cannot be told from its Rust type.
+    /// [`InvalidRequest`](crate::Error::InvalidRequest) if a table of this name exists with another key, or if it is not active
+    /// after 5 minutes; [`InvalidItem`](crate::Error::InvalidItem) if the DynamoDB type of a key field cannot be told from its
+    /// Rust type.
     pub async fn create_table(&self) -> Result<()> {
         let keys = key_types::<T>().map_err(self.named())?;
         let create = self.target().client.create_table();
