@@ -229,6 +229,10 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Conflict;
+    use crate::expect::Expect;
+    use crate::item::Item;
+    use crate::schema::Schema;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -324,6 +328,35 @@ mod tests {
         assert!((150..=400).contains(&made), "{made} attempts");
         assert!(begun.elapsed() > Duration::from_secs(29));
         assert!(begun.elapsed() <= Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_waited_for_until_its_timeout_or_the_deadline() {
+        let begun = Instant::now();
+        let budget = Retry::default().attempt_timeout(7 * MS).deadline(10 * MS).start();
+        assert_eq!((budget.answer_by(), budget.deadline()), (begun + 7 * MS, begun + 10 * MS));
+        tokio::time::sleep(5 * MS).await;
+        assert_eq!(budget.answer_by(), begun + 10 * MS);
+        assert_eq!(budget.retry(), &Retry::default().attempt_timeout(7 * MS).deadline(10 * MS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_and_conflicts_are_told_apart() {
+        let conflict = || {
+            let conflict =
+                Conflict::new("orders", Schema::EXAMPLE, Expect::Version(1), Item::new(), Some(Item::new()));
+            Error::Conflict(Box::new(conflict))
+        };
+        let mut budget = Retry::default().start();
+        assert_eq!((budget.tally().attempts, budget.tally().conflicts), (1, 0));
+        for made in 1..=3 {
+            let Error::Conflict(conflict) = budget.refused(conflict()) else { panic!("still a conflict") };
+            assert_eq!(conflict.attempts(), made);
+            assert!(budget.take());
+            assert_eq!((budget.tally().attempts, budget.tally().conflicts), (made + 1, made));
+        }
+        budget.refused(Error::Busy { table: "orders".into(), problem: "it took too long" });
+        assert_eq!(budget.tally().conflicts, 3, "only conflicts are counted");
     }
 
     #[tokio::test(start_paused = true)]
