@@ -12,6 +12,7 @@ impl ::dynalock::Versioned for Session {
         sort_key: ::core::option::Option::None,
         version: "version",
         attributes: &["token", "version"],
+        aliases: &[],
         start: ::dynalock::__private::Start::Clock,
         step: 1,
         stamps: 4,

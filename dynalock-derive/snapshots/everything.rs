@@ -15,6 +15,7 @@ impl crate::storage::Versioned for Line {
         }),
         version: "rowVersion",
         attributes: &["PK", "type", "giftNote", "rowVersion"],
+        aliases: &[("giftNote", "note")],
         start: crate::storage::__private::Start::At(10),
         step: 5,
         stamps: 8,

@@ -23,6 +23,7 @@ where
         }),
         version: "version",
         attributes: &["id", "part", "body", "version"],
+        aliases: &[],
         start: ::dynalock::__private::Start::Clock,
         step: 1,
         stamps: 4,

@@ -12,6 +12,7 @@ impl ::dynalock::Versioned for Account {
         sort_key: ::core::option::Option::None,
         version: "version",
         attributes: &["id", "balance", "version"],
+        aliases: &[],
         start: ::dynalock::__private::Start::At(1),
         step: 1,
         stamps: 4,

@@ -18,6 +18,7 @@ where
         sort_key: ::core::option::Option::None,
         version: "",
         attributes: &[],
+        aliases: &[],
         start: ::dynalock::__private::Start::At(1),
         step: 1,
         stamps: 0,

@@ -191,7 +191,7 @@ fn check_stored_as_it_is(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
             };
             cx.error(word, &what, help);
         }
-        if field.attribute != field.read_as {
+        if field.read_names.iter().any(|name| *name != field.attribute) {
             let help = format!("let serde write and read one name, as in `rename = \"{}\"`", field.attribute);
             match (&field.serde.rename, &model.serde.rename_all) {
                 (Some(rename), _) => cx.error(rename, &what, help),
@@ -208,10 +208,12 @@ fn check_stored_as_it_is(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
 }
 
 fn check_names_are_not_reserved(cx: &Ctxt, model: &Model<'_>) {
-    for used in attributes(model) {
-        if is_stamp(&used.name) {
-            let what = format!("the attribute name \"{}\" is reserved for write stamps", used.name);
-            cx.error(used.named_by, what, "choose another name");
+    let aliases = model.attributes().flat_map(|field| &field.serde.aliases);
+    let aliases = aliases.map(|alias| (alias.value(), alias.to_token_stream()));
+    for (name, named_by) in attributes(model).map(|used| (used.name, used.named_by)).chain(aliases) {
+        if is_stamp(&name) {
+            let what = format!("the attribute name \"{name}\" is reserved for write stamps");
+            cx.error(named_by, what, "choose another name");
         }
     }
 }
@@ -255,8 +257,7 @@ fn attributes(model: &Model<'_>) -> impl Iterator<Item = Attribute> {
         named_by: tag.to_token_stream(),
         field: None,
     });
-    let fields = model.fields.iter().filter(|field| field.serde.is_attribute());
-    tag.chain(fields.map(|field| Attribute {
+    tag.chain(model.attributes().map(|field| Attribute {
         name: field.attribute.clone(),
         named_by: field.named_by(),
         field: Some(field.name()),

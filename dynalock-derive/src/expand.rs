@@ -75,8 +75,8 @@ fn schema(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
         },
     );
     let version_name = &version.attribute;
-    let attributes =
-        model.fields.iter().filter(|field| field.serde.is_attribute()).map(|field| &field.attribute);
+    let attributes = model.attributes().map(|field| &field.attribute);
+    let aliases = model.aliases().map(|(attribute, alias)| quote!((#attribute, #alias)));
     let start = match version.attrs.start.as_ref().and_then(|start| start.value) {
         Some(Start::Clock) => quote!(#private::Start::Clock),
         Some(Start::At(first)) => {
@@ -95,6 +95,7 @@ fn schema(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
             sort_key: #sort_key,
             version: #version_name,
             attributes: &[#(#attributes),*],
+            aliases: &[#(#aliases),*],
             start: #start,
             step: #step,
             stamps: #stamps,

@@ -54,6 +54,7 @@ pub(crate) fn fallback(
                 sort_key: ::core::option::Option::None,
                 version: "",
                 attributes: &[],
+                aliases: &[],
                 start: #private::Start::At(1),
                 step: 1,
                 stamps: 0,

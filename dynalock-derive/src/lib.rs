@@ -66,7 +66,8 @@ use crate::model::Model;
 ///
 /// Attributes are named as serde names them: `rename`, `rename_all` and `rename(serialize = ..)` count. The key and the
 /// version must be stored in every item as they are, so serde's `skip`, `with`, `flatten`, `alias` and the like are
-/// refused there. The names `_stamp0` to `_stamp31` are reserved.
+/// refused there. Another field's `alias` is read as serde reads it, and removed when that field is written. The names
+/// `_stamp0` to `_stamp31` are reserved.
 #[proc_macro_derive(Versioned, attributes(dynalock))]
 pub fn derive_versioned(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     versioned(input.into()).into()

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Data, DeriveInput, Fields, Generics, Type};
+use syn::{Data, DeriveInput, Fields, Generics, LitStr, Type};
 
 use crate::attr::{FieldAttrs, StructAttrs};
 use crate::ctxt::Ctxt;
@@ -43,6 +43,24 @@ impl<'a> Model<'a> {
         let fields = named.iter().filter_map(|field| Field::read(cx, field, &serde)).collect();
         Some(Self { ident: &input.ident, generics: &input.generics, attrs, serde, fields })
     }
+
+    /// The fields that serde writes under names of their own.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = &Field<'a>> {
+        self.fields.iter().filter(|field| field.serde.is_attribute())
+    }
+
+    /// The attributes that serde also reads under another name, with that name. One that something else is stored in is
+    /// left out.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = (&str, String)> {
+        let is_free = |name: &String| {
+            self.serde.tag.as_ref().is_none_or(|tag| tag.value() != *name)
+                && self.attributes().all(|field| field.attribute != *name)
+        };
+        self.attributes().flat_map(move |field| {
+            let names = field.other_names().into_iter();
+            names.filter(is_free).map(|name| (field.attribute.as_str(), name))
+        })
+    }
 }
 
 fn report_not_a_struct(cx: &Ctxt, keyword: &impl ToTokens, kind: &str) {
@@ -59,17 +77,28 @@ pub(crate) struct Field<'a> {
     pub(crate) serde: SerdeField,
     /// The name of the attribute that serde writes.
     pub(crate) attribute: String,
-    /// The name of the attribute that serde reads.
-    pub(crate) read_as: String,
+    /// The names of the attributes that serde reads, aliases apart.
+    pub(crate) read_names: Vec<String>,
 }
 
 impl<'a> Field<'a> {
     fn read(cx: &Ctxt, field: &'a syn::Field, container: &SerdeStruct) -> Option<Self> {
         let ident = field.ident.as_ref()?;
         let serde = SerdeField::read(&field.attrs);
-        let (attribute, read_as) = serde.names(&ident.unraw().to_string(), container);
+        let (attribute, read_names) = serde.names(&ident.unraw().to_string(), container);
         let attrs = FieldAttrs::read(cx, &field.attrs);
-        Some(Self { ident, ty: visible(&field.ty), attrs, serde, attribute, read_as })
+        Some(Self { ident, ty: visible(&field.ty), attrs, serde, attribute, read_names })
+    }
+
+    /// The names that serde reads beside the one that it writes; none if it doesn't read that one.
+    fn other_names(&self) -> Vec<String> {
+        let mut names = self.read_names.clone();
+        names.extend(self.serde.aliases.iter().map(LitStr::value));
+        if !names.contains(&self.attribute) {
+            return Vec::new();
+        }
+        names.retain(|name| *name != self.attribute);
+        names
     }
 
     /// What gives the attribute its name: the text of a `rename`, or the field.

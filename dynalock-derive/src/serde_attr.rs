@@ -6,8 +6,8 @@ use syn::{Attribute, LitStr, Meta};
 use crate::attr::{Piece, Value, Word, split};
 use crate::case::Case;
 use crate::symbol::{
-    DESERIALIZE, FLATTEN, RENAME, RENAME_ALL, SERDE, SERDE_NO_ITEM, SERDE_NOT_AS_IT_IS, SERIALIZE, SKIP,
-    SKIP_SERIALIZING, TAG,
+    ALIAS, DESERIALIZE, FLATTEN, RENAME, RENAME_ALL, SERDE, SERDE_NO_ITEM, SERDE_NOT_AS_IT_IS, SERIALIZE,
+    SKIP, SKIP_SERIALIZING, TAG,
 };
 
 /// What serde is told above the struct.
@@ -51,6 +51,8 @@ pub(crate) struct SerdeField {
     flattened: bool,
     /// The word `rename`.
     pub(crate) rename: Option<Ident>,
+    /// The names in `alias`.
+    pub(crate) aliases: Vec<LitStr>,
     /// Words that a key or a version cannot have.
     pub(crate) not_as_it_is: Vec<Ident>,
 }
@@ -68,6 +70,7 @@ impl SerdeField {
             }
             read.skipped |= word.name == SKIP || word.name == SKIP_SERIALIZING;
             read.flattened |= word.name == FLATTEN;
+            read.aliases.extend(word.text().filter(|_| word.name == ALIAS));
             if SERDE_NOT_AS_IT_IS.iter().any(|known| word.name == known) {
                 read.not_as_it_is.push(word.name);
             }
@@ -85,16 +88,14 @@ impl SerdeField {
         self.write_name.as_ref()
     }
 
-    /// The attribute that serde writes for the field called `field`, and the one that it reads: another one, if it
-    /// reads any other.
-    pub(crate) fn names(&self, field: &str, container: &SerdeStruct) -> (String, String) {
+    /// The attribute that serde writes for the field called `field`, and those that it reads, aliases apart.
+    pub(crate) fn names(&self, field: &str, container: &SerdeStruct) -> (String, Vec<String>) {
         let in_case = |case: Option<Case>| case.map_or_else(|| field.to_owned(), |case| case.apply(field));
         let write = self.write_name.as_ref().map_or_else(|| in_case(container.write_case), LitStr::value);
         let read = if self.read_names.is_empty() {
-            in_case(container.read_case)
+            vec![in_case(container.read_case)]
         } else {
-            let other = self.read_names.iter().map(LitStr::value).find(|name| *name != write);
-            other.unwrap_or_else(|| write.clone())
+            self.read_names.iter().map(LitStr::value).collect()
         };
         (write, read)
     }

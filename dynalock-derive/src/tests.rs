@@ -28,12 +28,13 @@ fn a_struct_with_a_partition_key() {
     );
 }
 
+/// Of the aliases, those that something else is stored in are not told.
 #[test]
 fn a_struct_that_says_everything() {
     expands_to(
         expect_file!["../snapshots/everything.rs"],
         quote! {
-            #[serde(rename_all = "camelCase", deny_unknown_fields)]
+            #[serde(rename_all = "camelCase", deny_unknown_fields, tag = "kind")]
             #[dynalock(stamps = 8, crate = "crate::storage")]
             pub(crate) struct Line {
                 #[serde(rename = "PK")]
@@ -41,7 +42,7 @@ fn a_struct_that_says_everything() {
                 cart_id: CartId,
                 #[dynalock(sort_key)]
                 r#type: std::num::NonZeroU32,
-                #[serde(skip_serializing_if = "Option::is_none")]
+                #[serde(skip_serializing_if = "Option::is_none", alias = "note", alias = "type", alias = "kind")]
                 gift_note: Option<String>,
                 #[serde(skip)]
                 cached: Vec<u8>,

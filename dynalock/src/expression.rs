@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::invalid::Invalid;
 use crate::item::{self, Attributes, Item};
+use crate::schema::Schema;
 use crate::snapshot::Snapshot;
 
 /// Placeholders that begin with this, after their `#` or `:`, are ours. A caller's condition may not use them.
@@ -43,7 +44,8 @@ pub(crate) struct Changes {
 impl Changes {
     /// Everything that the struct knows: what serde wrote is set, what it left out is removed.
     pub(crate) fn all(snapshot: Snapshot) -> Self {
-        Self { remove: snapshot.left_out().collect(), set: snapshot.attributes }
+        let schema = snapshot.schema;
+        Self { remove: snapshot.left_out().collect(), set: snapshot.attributes }.without_aliases(schema)
     }
 
     /// What differs between two states of one object.
@@ -54,7 +56,7 @@ impl Changes {
             .filter(|(name, _)| !after.attributes.iter().any(|(kept, _)| kept == name))
             .map(|(name, _)| name.clone())
             .collect();
-        let before = &before.attributes;
+        let (schema, before) = (after.schema, &before.attributes);
         // Both lists mostly have the same names in the same order, so the search starts where the last one ended.
         let mut cursor = 0;
         let mut set = after.attributes;
@@ -71,7 +73,22 @@ impl Changes {
                 None => true,
             }
         });
-        Self { set, remove }
+        Self { set, remove }.without_aliases(schema)
+    }
+
+    /// Removes what serde would read in place of an attribute that is changed, or beside it.
+    fn without_aliases(mut self, schema: &Schema) -> Self {
+        for &(attribute, alias) in schema.aliases {
+            if self.has(attribute) && !self.has(alias) {
+                self.remove.push(alias.into());
+            }
+        }
+        self
+    }
+
+    /// Whether the attribute is set or removed.
+    fn has(&self, attribute: &str) -> bool {
+        self.set.iter().any(|(name, _)| name == attribute) || self.remove.iter().any(|name| name == attribute)
     }
 
     /// Makes the changes in an item.
@@ -89,11 +106,8 @@ impl Changes {
 
     /// Adds changes that were made after these.
     pub(crate) fn then(&mut self, later: Self) {
-        let is_later = |name: &str| {
-            later.remove.iter().any(|other| other == name) || later.set.iter().any(|(other, _)| other == name)
-        };
-        self.set.retain(|(name, _)| !is_later(name));
-        self.remove.retain(|name| !is_later(name));
+        self.set.retain(|(name, _)| !later.has(name));
+        self.remove.retain(|name| !later.has(name));
         self.set.extend(later.set);
         self.remove.extend(later.remove);
     }
@@ -191,7 +205,6 @@ mod tests {
     use aws_sdk_dynamodb::primitives::Blob;
 
     use super::*;
-    use crate::schema::Schema;
 
     fn number(value: i32) -> AttributeValue {
         AttributeValue::N(value.to_string())
@@ -372,6 +385,33 @@ mod tests {
         let changes = Changes::all(snapshot(&[("b", number(1)), ("extra", number(2))]));
         let set: Vec<_> = changes.attributes().map(|(name, _)| name).collect();
         assert_eq!((set, &changes.remove[..]), (vec!["b", "extra"], &["a".into(), "c".into()][..]));
+    }
+
+    /// An item that was stored under another name must not keep it beside the new one, nor in place of one that is gone.
+    #[test]
+    fn what_is_set_or_removed_is_removed_under_its_other_names_too() {
+        const SCHEMA: &Schema =
+            &Schema { aliases: &[("a", "old_a"), ("a", "older_a"), ("b", "old_b")], ..*Schema::EXAMPLE };
+        let snapshot = |attributes: &[_]| {
+            let mut snapshot = snapshot(attributes);
+            snapshot.schema = SCHEMA;
+            snapshot
+        };
+        let removed = |changes: Changes| changes.remove.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let [one, two] = [number(1), number(2)];
+
+        let before = snapshot(&[("a", one.clone()), ("b", one.clone())]);
+        let between = |after: &[_]| removed(Changes::between(&before, snapshot(after)));
+        assert_eq!(between(&[("a", one.clone()), ("b", one.clone())]), owned([]));
+        assert_eq!(between(&[("a", two.clone()), ("b", one.clone())]), owned(["old_a", "older_a"]));
+        assert_eq!(between(&[("a", one.clone())]), owned(["b", "old_b"]));
+        assert_eq!(
+            between(&[("a", one.clone()), ("b", two.clone()), ("old_b", two.clone())]),
+            owned([]),
+            "what a flattened map holds is kept"
+        );
+        let all = Changes::all(snapshot(&[("a", one.clone())]));
+        assert_eq!(removed(all), owned(["b", "c", "old_a", "older_a", "old_b"]));
     }
 
     /// Names and values are not counted by DynamoDB's limit, only the text with its placeholders.

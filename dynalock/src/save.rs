@@ -28,8 +28,7 @@ impl<T: Versioned> Table<T> {
     /// Attributes that the struct doesn't know, as a newer application may have added them, stay. Attributes of declared
     /// fields that serde leaves out, as with `skip_serializing_if`, are removed. Entries that were taken out of a
     /// flattened map are not seen to be missing: use [`replace`](Self::replace), or [`update`](Self::update), which
-    /// compares before and after. A field that was read under a `#[serde(alias)]` is written under its name, beside the attribute
-    /// of the alias, and serde then refuses both: bring such items over with [`replace`](Self::replace).
+    /// compares before and after. The attribute of a `#[serde(alias)]` is removed: its value is now stored under the field's name.
     ///
     /// An object at version 0 adopts an item that was written before it had a version; it never creates one.
     ///

@@ -21,6 +21,8 @@ pub struct Schema {
     /// The names of every attribute that serde may write for a declared field, in the order of the fields. Entries of a
     /// flattened field are not known here.
     pub attributes: &'static [&'static str],
+    /// The attributes that serde also reads under another name: the name that it writes, then the other.
+    pub aliases: &'static [(&'static str, &'static str)],
     /// What the first version is.
     pub start: Start,
     /// How much one write raises the version, at least 1.
@@ -155,6 +157,7 @@ impl Schema {
         sort_key: None,
         version: "version",
         attributes: &["id", "a", "b", "c", "version"],
+        aliases: &[],
         start: Start::At(1),
         step: 1,
         stamps: 0,

@@ -5,6 +5,7 @@
 //! hold on some engine begins with its name and the reason.
 
 mod adoption;
+mod aliases;
 mod batch;
 mod by_hand;
 mod capacity;

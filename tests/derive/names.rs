@@ -119,6 +119,37 @@ fn a_field_that_serde_may_leave_out_is_known_and_one_that_it_never_writes_is_not
 }
 
 #[test]
+fn other_names_are_known_if_serde_reads_them_as_well_as_the_one_that_it_writes() {
+    #[derive(Serialize, Deserialize, Versioned)]
+    #[serde(rename_all(serialize = "camelCase", deserialize = "snake_case"), tag = "kind")]
+    struct Account {
+        #[serde(rename = "id")]
+        #[dynalock(partition_key)]
+        id: String,
+        #[serde(rename = "total", alias = "sum", alias = "total", alias = "amount")]
+        balance: i64,
+        #[serde(alias = "openedAt")]
+        opened_at: u64,
+        #[serde(alias = "closed")]
+        closed_at: u64,
+        #[serde(rename(serialize = "note", deserialize = "note", deserialize = "remark"))]
+        note: String,
+        #[serde(skip_serializing, default, alias = "name")]
+        former_name: Option<String>,
+        #[serde(rename = "v")]
+        #[dynalock(version)]
+        version: u64,
+    }
+
+    let known = [("total", "sum"), ("total", "amount"), ("openedAt", "opened_at"), ("note", "remark")];
+    assert_eq!(Account::SCHEMA.aliases, known);
+    let stored = r#"{ "kind": "Account", "id": "alice", "amount": 7, "opened_at": 1, "closed": 2, "remark": "x", "v": 1 }"#;
+    let account: Account = serde_json::from_str(stored).expect("serde reads the other names");
+    assert_eq!((account.balance, account.opened_at, account.note.as_str()), (7, 1, "x"));
+    assert_eq!((account.closed_at, account.former_name), (2, None));
+}
+
+#[test]
 fn a_raw_identifier_is_stored_under_its_bare_name() {
     #[derive(Serialize, Deserialize, Versioned)]
     struct r#Move {

@@ -9,6 +9,8 @@ struct Order {
     _stamp0: String,
     #[serde(rename = "_stamp31")]
     last: String,
+    #[serde(alias = "_stamp7")]
+    read_once: String,
 }
 
 fn main() {}

@@ -92,6 +92,7 @@ struct Closed {
     id: u64,
     #[dynalock(version)]
     version: u8,
+    #[serde(alias = "txt")]
     text: Option<String>,
 }
 
