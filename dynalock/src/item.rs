@@ -79,7 +79,21 @@ pub(crate) fn type_name(value: &AttributeValue) -> &'static str {
 
 /// One value as an attribute; `None` if DynamoDB has no type for it.
 pub(crate) fn value<T: Serialize + ?Sized>(value: &T) -> Option<AttributeValue> {
-    serde_dynamo::to_attribute_value::<&T, serde_dynamo::AttributeValue>(value).ok().map(Into::into)
+    let value = serde_dynamo::to_attribute_value::<&T, serde_dynamo::AttributeValue>(value).ok()?.into();
+    Some(value).filter(is_finite)
+}
+
+/// Whether there is neither NaN nor infinity in it, which DynamoDB has no form for.
+fn is_finite(value: &AttributeValue) -> bool {
+    // Every finite number ends with a digit.
+    let is_number = |digits: &String| digits.ends_with(|end: char| end.is_ascii_digit());
+    match value {
+        AttributeValue::N(digits) => is_number(digits),
+        AttributeValue::Ns(numbers) => numbers.iter().all(is_number),
+        AttributeValue::L(values) => values.iter().all(is_finite),
+        AttributeValue::M(entries) => entries.values().all(is_finite),
+        _ => true,
+    }
 }
 
 /// Refuses attributes that no item can hold: at least as large as they are counted here, they are over 400 KB.
@@ -200,15 +214,14 @@ impl Fields {
 
     fn push<T: Serialize + ?Sized>(&mut self, name: Cow<'static, str>, field: &T) -> Result<(), Unfit> {
         match value(field) {
-            // Every finite number ends with a digit.
-            Some(AttributeValue::N(digits)) if !digits.ends_with(|end: char| end.is_ascii_digit()) => {
-                Err(Unfit(name, "NaN and infinity have no form in DynamoDB".into()))
-            }
             Some(value) => {
                 self.attributes.push((name, value));
                 Ok(())
             }
-            None => Err(Unfit(name, "the field's value has no form in DynamoDB".into())),
+            None => Err(Unfit(
+                name,
+                "the field holds what has no form in DynamoDB, such as NaN or infinity".into(),
+            )),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! A DynamoDB that cannot be reached: nothing was sent, so nothing is in doubt.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::{Client, Config};
-use dynalock::{Error, Retry, Table};
+use dynalock::{Condition, Error, Retry, Table};
 use dynalock_tests::engines::Store;
 
 use crate::fixtures::Account;
@@ -53,13 +55,27 @@ async fn what_is_no_number_is_refused_before_it_is_sent() {
         #[dynalock(partition_key)]
         id: String,
         grams: f64,
+        others: HashMap<String, Vec<f64>>,
         #[dynalock(version)]
         version: u64,
     }
-    for grams in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        let weights = Table::<Weight>::new(&Store::memory().client(), "weights");
-        let error = weights.create(&mut Weight { id: "a".into(), grams, version: 0 }).await.unwrap_err();
-        let Error::InvalidItem { attribute, .. } = &error else { panic!("{error:?}") };
-        assert_eq!(&**attribute, "grams");
+    let weights = Table::<Weight>::new(&Store::memory().client(), "weights");
+    let create = async |grams, other| {
+        let others = HashMap::from([("a".to_owned(), vec![0.5, other])]);
+        weights.create(&mut Weight { id: "a".into(), grams, others, version: 0 }).await.unwrap_err()
+    };
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        for (error, at_fault) in [(create(number, 1.0).await, "grams"), (create(1.0, number).await, "others")]
+        {
+            let Error::InvalidItem { attribute, .. } = &error else { panic!("{error:?}") };
+            assert_eq!(&**attribute, at_fault);
+        }
+        let mut weight = Weight { id: "a".into(), grams: 1.0, others: HashMap::new(), version: 0 };
+        let condition = Condition::new("grams < :most").value(":most", number);
+        let error = weights.save(&mut weight).condition(condition).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::InvalidRequest { problem, .. } if problem.contains(":most")),
+            "{error:?}"
+        );
     }
 }
