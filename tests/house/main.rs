@@ -1,4 +1,4 @@
-//! The order of the rooms: `CONTRIBUTING.md` lists the files of each crate, and each uses only those above it.
+//! The order of the rooms and their size: `CONTRIBUTING.md` lists the files of each crate, and each uses only those above it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,10 @@ use std::{fs, iter};
 
 /// Longer files hold more than one noun.
 const MOST_LINES: usize = 500;
+
+/// The runtime stays small: its lines of code, without what its users' tests run on.
+const MOST_CODE: usize = 5_200;
+const FOR_TESTS: [&str; 2] = ["embedded", "testing"];
 
 struct Room {
     name: String,
@@ -36,11 +40,16 @@ fn rooms(folder: &str) -> Vec<Room> {
 }
 
 impl Room {
+    /// Its lines apart from its own tests, without comments and what is blank.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        let code = self.text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        code.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//"))
+    }
+
     /// The rooms that its code names; what only its own tests or its comments name does not count.
     fn used(&self) -> BTreeSet<&str> {
-        let code = self.text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        code.flat_map(|line| line.split("crate::").skip(1))
+        self.code()
+            .flat_map(|line| line.split("crate::").skip(1))
             .filter_map(|path| path.split(|c: char| !c.is_ascii_lowercase() && c != '_').next())
             .collect()
     }
@@ -80,6 +89,14 @@ fn each_room_uses_only_those_above_it() {
         assert!(rooms.len() > 9, "{folder}");
         assert_eq!(faults(folder, &rooms), [""; 0], "{folder}");
     }
+}
+
+#[test]
+fn the_runtime_is_small() {
+    let rooms = rooms("dynalock/src/");
+    let lines = rooms.iter().filter(|room| !FOR_TESTS.contains(&&*room.name)).map(|room| room.code().count());
+    let lines: usize = lines.sum();
+    assert!((1_000..=MOST_CODE).contains(&lines), "{lines} lines of code");
 }
 
 #[test]
