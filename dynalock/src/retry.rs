@@ -359,6 +359,29 @@ mod tests {
         assert_eq!(budget.tally().conflicts, 3, "only conflicts are counted");
     }
 
+    /// A call that is cut off during an attempt is told why it made that one.
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_is_not_made_leaves_the_error_of_the_last_one() {
+        let failed = |problem| Error::Busy { table: "orders".into(), problem };
+        let told = |error| match error {
+            Error::Busy { problem, .. } => problem,
+            other => panic!("{other:?}"),
+        };
+        let mut budget = Retry::default().attempts(3).start();
+        assert!(budget.wait_after(failed("first")).await.is_ok());
+        assert_eq!(told(budget.out_of_time(failed("cut off"))), "first");
+        assert!(budget.take_after(failed("second")).is_ok());
+        assert_eq!(told(budget.out_of_time(failed("cut off"))), "second");
+        assert_eq!(told(budget.out_of_time(failed("cut off"))), "cut off");
+        assert_eq!(told(budget.take_after(failed("third")).unwrap_err()), "third");
+        assert_eq!(told(budget.wait_after(failed("third")).await.unwrap_err()), "third");
+
+        budget.renew();
+        assert!(budget.take_after(failed("fourth")).is_ok(), "attempts are counted anew");
+        budget.succeeded();
+        assert_eq!(told(budget.out_of_time(failed("cut off"))), "cut off");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_deadline_beyond_all_clocks_is_none() {
         let mut budget = Retry::default().deadline(Duration::MAX).start();
