@@ -208,9 +208,13 @@ fn check_stored_as_it_is(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
 }
 
 fn check_names_are_not_reserved(cx: &Ctxt, model: &Model<'_>) {
-    let aliases = model.attributes().flat_map(|field| &field.serde.aliases);
-    let aliases = aliases.map(|alias| (alias.value(), alias.to_token_stream()));
-    for (name, named_by) in attributes(model).map(|used| (used.name, used.named_by)).chain(aliases) {
+    let written = attributes(model).map(|used| (used.name, used.named_by));
+    let read = model.attributes().flat_map(|field| {
+        let names = field.read_names.iter().filter(|name| **name != field.attribute);
+        let aliases = field.serde.aliases.iter().map(|alias| (alias.value(), alias.to_token_stream()));
+        names.map(|name| (name.clone(), field.named_by())).chain(aliases)
+    });
+    for (name, named_by) in written.chain(read) {
         if is_stamp(&name) {
             let what = format!("the attribute name \"{name}\" is reserved for write stamps");
             cx.error(named_by, what, "choose another name");

@@ -76,7 +76,8 @@ fn schema(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
     );
     let version_name = &version.attribute;
     let attributes = model.attributes().map(|field| &field.attribute);
-    let aliases = model.aliases().map(|(attribute, alias)| quote!((#attribute, #alias)));
+    let aliases = model.aliases();
+    let aliases = aliases.iter().map(|(attribute, alias)| quote!((#attribute, #alias)));
     let start = match version.attrs.start.as_ref().and_then(|start| start.value) {
         Some(Start::Clock) => quote!(#private::Start::Clock),
         Some(Start::At(first)) => {

@@ -1,5 +1,7 @@
 //! The struct with its attributes, borrowed from the input of the macro.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
@@ -49,17 +51,25 @@ impl<'a> Model<'a> {
         self.fields.iter().filter(|field| field.serde.is_attribute())
     }
 
-    /// The attributes that serde also reads under another name, with that name. One that something else is stored in is
-    /// left out.
-    pub(crate) fn aliases(&self) -> impl Iterator<Item = (&str, String)> {
-        let is_free = |name: &String| {
-            self.serde.tag.as_ref().is_none_or(|tag| tag.value() != *name)
-                && self.attributes().all(|field| field.attribute != *name)
-        };
-        self.attributes().flat_map(move |field| {
-            let names = field.other_names().into_iter();
-            names.filter(is_free).map(|name| (field.attribute.as_str(), name))
-        })
+    /// The attributes that serde also reads under another name, with that name. A name that several fields would read goes to
+    /// the first of them, and one that something is stored in stays out.
+    pub(crate) fn aliases(&self) -> Vec<(&str, String)> {
+        let (mut aliases, mut taken) = (Vec::new(), HashSet::new());
+        for field in self.fields.iter().filter(|field| field.serde.is_read()) {
+            let mut names = field.all_read_names();
+            names.retain(|name| taken.insert(name.clone()));
+            if field.serde.is_attribute() && names.contains(&field.attribute) {
+                names.retain(|name| !name.is_empty() && !self.is_stored(name));
+                aliases.extend(names.into_iter().map(|name| (field.attribute.as_str(), name)));
+            }
+        }
+        aliases
+    }
+
+    /// Whether serde stores a field or the tag under `name`.
+    fn is_stored(&self, name: &str) -> bool {
+        self.serde.tag.as_ref().is_some_and(|tag| tag.value() == name)
+            || self.attributes().any(|field| field.attribute == name)
     }
 }
 
@@ -90,15 +100,10 @@ impl<'a> Field<'a> {
         Some(Self { ident, ty: visible(&field.ty), attrs, serde, attribute, read_names })
     }
 
-    /// The names that serde reads beside the one that it writes; none if it doesn't read that one.
-    fn other_names(&self) -> Vec<String> {
-        let mut names = self.read_names.clone();
-        names.extend(self.serde.aliases.iter().map(LitStr::value));
-        if !names.contains(&self.attribute) {
-            return Vec::new();
-        }
-        names.retain(|name| *name != self.attribute);
-        names
+    /// The names that serde reads, aliases included.
+    fn all_read_names(&self) -> Vec<String> {
+        let aliases = self.serde.aliases.iter().map(LitStr::value);
+        self.read_names.iter().cloned().chain(aliases).collect()
     }
 
     /// What gives the attribute its name: the text of a `rename`, or the field.

@@ -7,7 +7,7 @@ use crate::attr::{Piece, Value, Word, split};
 use crate::case::Case;
 use crate::symbol::{
     ALIAS, DESERIALIZE, FLATTEN, RENAME, RENAME_ALL, SERDE, SERDE_NO_ITEM, SERDE_NOT_AS_IT_IS, SERIALIZE,
-    SKIP, SKIP_SERIALIZING, TAG,
+    SKIP, SKIP_DESERIALIZING, SKIP_SERIALIZING, TAG,
 };
 
 /// What serde is told above the struct.
@@ -47,7 +47,8 @@ impl SerdeStruct {
 pub(crate) struct SerdeField {
     write_name: Option<LitStr>,
     read_names: Vec<LitStr>,
-    skipped: bool,
+    not_written: bool,
+    not_read: bool,
     flattened: bool,
     /// The word `rename`.
     pub(crate) rename: Option<Ident>,
@@ -68,7 +69,8 @@ impl SerdeField {
                 read.rename = Some(word.name);
                 continue;
             }
-            read.skipped |= word.name == SKIP || word.name == SKIP_SERIALIZING;
+            read.not_written |= word.name == SKIP || word.name == SKIP_SERIALIZING;
+            read.not_read |= word.name == SKIP || word.name == SKIP_DESERIALIZING;
             read.flattened |= word.name == FLATTEN;
             read.aliases.extend(word.text().filter(|_| word.name == ALIAS));
             if SERDE_NOT_AS_IT_IS.iter().any(|known| word.name == known) {
@@ -80,7 +82,12 @@ impl SerdeField {
 
     /// Whether serde may write the field under a name of its own.
     pub(crate) fn is_attribute(&self) -> bool {
-        !self.skipped && !self.flattened
+        !self.not_written && !self.flattened
+    }
+
+    /// Whether serde may read the field under names of its own.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.not_read && !self.flattened
     }
 
     /// The text that names the attribute, where the field is renamed.

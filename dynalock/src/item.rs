@@ -220,7 +220,7 @@ impl Fields {
             }
             None => Err(Unfit(
                 name,
-                "the field holds what has no form in DynamoDB, such as NaN or infinity".into(),
+                "the field holds what has no form in DynamoDB, such as NaN, infinity or an integer of 128 bits".into(),
             )),
         }
     }

@@ -28,7 +28,8 @@ impl<T: Versioned> Table<T> {
     /// Attributes that the struct doesn't know, as a newer application may have added them, stay. Attributes of declared
     /// fields that serde leaves out, as with `skip_serializing_if`, are removed. Entries that were taken out of a
     /// flattened map are not seen to be missing: use [`replace`](Self::replace), or [`update`](Self::update), which
-    /// compares before and after. The attribute of a `#[serde(alias)]` is removed: its value is now stored under the field's name.
+    /// compares before and after. The attribute of a field's `#[serde(alias)]` is removed: its value is now stored under the field's
+    /// name. (Aliases within a flattened struct are not known.)
     ///
     /// An object at version 0 adopts an item that was written before it had a version; it never creates one.
     ///

@@ -42,6 +42,10 @@ impl Snapshot {
             }
             *name != schema.version
         });
+        let is_alias = |name: &str| schema.aliases.iter().any(|(_, alias)| *alias == name);
+        if let Some((name, _)) = attributes.iter().find(|(name, _)| is_alias(name)) {
+            return Err(Invalid::item(name, "a flattened entry has a name that another field is read under"));
+        }
         for attribute in schema.key_attributes() {
             let missing = || Invalid::item(attribute.name, "the key is missing from the serialized struct");
             check_key_value(schema, attribute.name, key.get(attribute.name).ok_or_else(missing)?)?;

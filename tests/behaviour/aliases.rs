@@ -1,6 +1,8 @@
 //! Items that were stored under another name, which a `#[serde(alias)]` reads.
 
-use dynalock::{Table, Transaction, Versioned};
+use std::collections::BTreeMap;
+
+use dynalock::{Error, Table, Transaction, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -94,4 +96,31 @@ async fn a_transaction_moves_what_it_writes() {
     Transaction::new(&stage.client).save(&accounts, &mut account).commit().await.unwrap();
     let stored = json!({ "id": "alice", "balance": 107, "note": "old", "version": 2, "colour": "red" });
     is_stored(&stage, &accounts, stored).await;
+}
+
+/// Reading would give the entry's value to `balance`.
+#[tokio::test]
+async fn a_flattened_entry_under_another_name_of_a_field_is_refused() {
+    #[derive(Serialize, Deserialize, Versioned)]
+    #[dynalock(stamps = 0)]
+    struct Open {
+        #[dynalock(partition_key)]
+        id: String,
+        #[serde(alias = "sum")]
+        balance: i64,
+        #[dynalock(version)]
+        version: u64,
+        #[serde(flatten)]
+        rest: BTreeMap<String, Value>,
+    }
+
+    let (stage, accounts) = Stage::of::<Open>().await;
+    stage.put(older()).await;
+    let change = |account: &mut Open| _ = account.rest.insert("sum".into(), json!(5));
+    let error = accounts.update("alice", change).await.err().expect("it is refused");
+    assert!(matches!(&error, Error::InvalidItem { attribute, .. } if &**attribute == "sum"), "{error:?}");
+    assert_eq!(stage.stored_alice().await, older());
+    accounts.update("alice", |account| account.balance += 7).await.expect("what was read has no such entry");
+    let stored = json!({ "id": "alice", "balance": 107, "memo": "old", "version": 2, "colour": "red" });
+    assert_eq!(stage.stored_alice().await, stored);
 }

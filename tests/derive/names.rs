@@ -136,6 +136,8 @@ fn other_names_are_known_if_serde_reads_them_as_well_as_the_one_that_it_writes()
         note: String,
         #[serde(skip_serializing, default, alias = "name")]
         former_name: Option<String>,
+        #[serde(skip_deserializing, alias = "shownAs", rename = "shown")]
+        shown: String,
         #[serde(rename = "v")]
         #[dynalock(version)]
         version: u64,
@@ -147,6 +149,31 @@ fn other_names_are_known_if_serde_reads_them_as_well_as_the_one_that_it_writes()
     let account: Account = serde_json::from_str(stored).expect("serde reads the other names");
     assert_eq!((account.balance, account.opened_at, account.note.as_str()), (7, 1, "x"));
     assert_eq!((account.closed_at, account.former_name), (2, None));
+}
+
+#[test]
+#[expect(unreachable_patterns)] // as rustc says of the second field that would read a name
+fn a_name_that_several_fields_would_read_is_the_first_ones() {
+    #[derive(Serialize, Deserialize, Versioned)]
+    struct Account {
+        #[dynalock(partition_key)]
+        id: String,
+        #[serde(skip_serializing, default)]
+        sum: i64,
+        #[serde(rename(serialize = "written", deserialize = "read"))]
+        one_way: i64,
+        #[serde(alias = "sum", alias = "read", alias = "name", alias = "")]
+        first: i64,
+        #[serde(alias = "name", alias = "first", alias = "family_name")]
+        last: String,
+        #[dynalock(version)]
+        version: u64,
+    }
+
+    assert_eq!(Account::SCHEMA.aliases, [("first", "name"), ("last", "family_name")]);
+    let stored = r#"{ "id": "alice", "sum": 1, "read": 2, "name": 3, "family_name": "L", "version": 4 }"#;
+    let account: Account = serde_json::from_str(stored).expect("serde reads the other names");
+    assert_eq!((account.sum, account.one_way, account.first, account.last.as_str()), (1, 2, 3, "L"));
 }
 
 #[test]

@@ -70,13 +70,17 @@ fn faults(folder: &str, rooms: &[Room]) -> Vec<String> {
             faults.push(format!("{} has {lines} lines", room.name));
         }
     }
-    let files = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
-    let listed: BTreeSet<String> = names.iter().map(|name| format!("{name}.rs")).collect();
-    let aside = ["lib.rs", "tests.rs"];
-    for file in files.map(|file| file.into_string().unwrap()) {
-        let is_file = Path::new(&file).extension().is_some_and(|extension| extension == "rs");
-        if is_file && !aside.contains(&&*file) && !listed.contains(&file) {
-            faults.push(format!("{file} is not listed"));
+    let listed: BTreeSet<PathBuf> =
+        names.iter().map(|name| root().join(folder).join(format!("{name}.rs"))).collect();
+    let is_aside = |path: &Path| ["lib.rs", "tests.rs"].iter().any(|name| path.ends_with(name));
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if !is_aside(&path) && !listed.contains(&path) {
+                faults.push(format!("{} is not listed", path.display()));
+            }
         }
     }
     faults

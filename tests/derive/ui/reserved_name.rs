@@ -11,6 +11,8 @@ struct Order {
     last: String,
     #[serde(alias = "_stamp7")]
     read_once: String,
+    #[serde(rename(serialize = "two", deserialize = "two", deserialize = "_stamp2"))]
+    two: String,
 }
 
 fn main() {}
