@@ -56,23 +56,28 @@ async fn what_is_no_number_is_refused_before_it_is_sent() {
         id: String,
         grams: f64,
         others: HashMap<String, Vec<f64>>,
+        #[serde(with = "serde_dynamo::number_set")]
+        seen: Vec<f64>,
         #[dynalock(version)]
         version: u64,
     }
     let weights = Table::<Weight>::new(&Store::memory().client(), "weights");
-    let create = async |grams, other| {
+    let weight = |grams, other, seen| {
         let others = HashMap::from([("a".to_owned(), vec![0.5, other])]);
-        weights.create(&mut Weight { id: "a".into(), grams, others, version: 0 }).await.unwrap_err()
+        Weight { id: "a".into(), grams, others, seen: vec![0.5, seen], version: 0 }
     };
     for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        for (error, at_fault) in [(create(number, 1.0).await, "grams"), (create(1.0, number).await, "others")]
-        {
+        for (mut weight, at_fault) in [
+            (weight(number, 1.0, 1.0), "grams"),
+            (weight(1.0, number, 1.0), "others"),
+            (weight(1.0, 1.0, number), "seen"),
+        ] {
+            let error = weights.create(&mut weight).await.unwrap_err();
             let Error::InvalidItem { attribute, .. } = &error else { panic!("{error:?}") };
             assert_eq!(&**attribute, at_fault);
         }
-        let mut weight = Weight { id: "a".into(), grams: 1.0, others: HashMap::new(), version: 0 };
         let condition = Condition::new("grams < :most").value(":most", number);
-        let error = weights.save(&mut weight).condition(condition).await.unwrap_err();
+        let error = weights.save(&mut weight(1.0, 1.0, 1.0)).condition(condition).await.unwrap_err();
         assert!(
             matches!(&error, Error::InvalidRequest { problem, .. } if problem.contains(":most")),
             "{error:?}"
