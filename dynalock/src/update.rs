@@ -21,10 +21,11 @@ impl<T: Versioned> Table<T> {
     /// Reads the item, lets `change` change it, and writes what changed, if the item is still as it was read. On a conflict
     /// that is done again with the item as it is then. Returns the item as it was written.
     ///
-    /// Only attributes that changed are written, so attributes that the struct doesn't know stay. If nothing changed,
-    /// nothing is sent, and a [`condition`](Update::condition) is not looked at. What `change` does to the version is
-    /// ignored; if it changes the key, the call fails. `change` must not have effects of its own: it may run any number of
-    /// times, as after each conflict, though never after a write whose outcome is unknown.
+    /// Only attributes that changed are written, so attributes that the struct doesn't know stay; of a field that changed, the
+    /// attribute of its `#[serde(alias)]` is removed. If nothing changed, nothing is sent, and a [`condition`](Update::condition) is
+    /// not looked at. What `change` does to the version is ignored; if it changes the key, the call fails. `change` must not have
+    /// effects of its own: it may run any number of times, as after each conflict, though never after a write whose outcome is
+    /// unknown.
     ///
     /// Conflicts, lost replies, timeouts, throttling and failed connections are retried.
     ///
