@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dynalock::{Error, Table, Transaction, Versioned};
+use dynalock_tests::engines;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -90,6 +91,9 @@ async fn changes_that_share_a_write_move_it_once() {
 
 #[tokio::test]
 async fn a_transaction_moves_what_it_writes() {
+    if engines::skipped(&["dynalite"], engines::NO_TRANSACTIONS) {
+        return;
+    }
     let (stage, accounts) = stage().await;
     let mut account = accounts.get("alice").await.unwrap().unwrap();
     account.balance += 7;
