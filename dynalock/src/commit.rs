@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
 
 use crate::attempts::{Attempts, Watch};
 use crate::error::{Conflict, Error, Result, Unknown};
@@ -57,6 +57,16 @@ struct Action {
     intent: Intent,
 }
 
+impl Action {
+    /// What stands for it where it is sent again, with the body of the first time: the SDK looks at the tables to find the
+    /// endpoint.
+    fn in_name(&self) -> TransactWriteItem {
+        let put = Put::builder().table_name(&*self.target.table).set_item(Some(Item::new()));
+        // Every required member is set, so the build does not fail.
+        TransactWriteItem::builder().set_put(put.build().ok()).build()
+    }
+}
+
 impl Commit {
     /// Takes writes together, each with its table. `client` sends them.
     pub(crate) fn of(client: &Client, writes: Vec<(Target, ConditionalWrite)>) -> Result<(Target, Self)> {
@@ -98,7 +108,8 @@ impl LogicalWrite for Commit {
         attempts: &Arc<Attempts>,
     ) -> Result<(), Reason> {
         let request = target.client.transact_write_items().client_request_token(&self.token);
-        let request = request.set_transact_items(Some(self.writes.take().unwrap_or_default()));
+        let writes = self.writes.take().unwrap_or_else(|| self.actions.iter().map(Action::in_name).collect());
+        let request = request.set_transact_items(Some(writes));
         let watch = Watch::<TransactWriteItemsError>::new(attempts);
         let config = target.config(budget).interceptor(watch);
         let call = Box::pin(request.customize().config_override(config).send());
@@ -136,14 +147,15 @@ impl LogicalWrite for Commit {
                 Verdict::ConditionFailed => Error::ConditionFailed,
                 _ => Error::Conflict,
             };
-            let conflict = Conflict::new(&target.table, intent.schema, intent.expect, key.clone(), stored);
+            let mut conflict =
+                Conflict::new(&target.table, intent.schema, intent.expect, key.clone(), stored);
+            conflict.action = Some(place);
             is_final |= match intent.expect {
                 Expect::Version(_) => true,
                 Expect::Absent => conflict.item().is_some(),
                 // Under no version, contents change and so does what refuses.
                 Expect::Unversioned | Expect::AsRead(_) => conflict.actual() > Some(0),
             };
-            let conflict = conflict.of_action(place);
             refused.push(error(Box::new(conflict)));
         }
         if refused.is_empty() {
@@ -152,8 +164,10 @@ impl LogicalWrite for Commit {
             return Judged::Ended(Error::Sdk(failure.into()));
         }
         // What a fresh read may cure comes first.
-        let first = refused.remove(refused.iter().position(Error::is_conflict).unwrap_or_default());
-        let error = first.with_conflict(|first| first.among(codes, refused));
+        let mut error = refused.remove(refused.iter().position(Error::is_conflict).unwrap_or_default());
+        if let Some(first) = error.conflict_mut() {
+            (first.reasons, first.others) = (codes, refused);
+        }
         Judged::Ended(if is_final { error } else { self.unknown(target, error) })
     }
 

@@ -55,7 +55,7 @@ pub enum Error {
     #[error(transparent)]
     OutcomeUnknown(Box<Unknown>),
 
-    /// The version cannot be raised within its type. Nothing was sent.
+    /// The version cannot be raised within its type. Nothing was written.
     #[error("{}: the version cannot grow beyond {max}, the maximum of its type", place(table, attribute))]
     VersionOverflow {
         /// The table; empty where a write was built without one.
@@ -66,7 +66,7 @@ pub enum Error {
         max: u64,
     },
 
-    /// An item does not fit its struct, or a struct does not fit DynamoDB. Nothing was sent.
+    /// An item does not fit its struct, or a struct does not fit DynamoDB. Nothing was written.
     #[error("{}: {problem}", place(table, attribute))]
     InvalidItem {
         /// The table; empty where a write was built without one.
@@ -77,7 +77,7 @@ pub enum Error {
         problem: Box<str>,
     },
 
-    /// The call cannot be carried out as asked. Nothing was sent.
+    /// The call cannot be carried out as asked. No item was written.
     #[error("{}{problem}", prefix(table))]
     InvalidRequest {
         /// The table; empty where a write was built without one, and where it is about a transaction as a whole.
@@ -124,7 +124,8 @@ impl Error {
 
     /// Whether the same work may succeed if it is done again from a fresh read: a conflict, throttling, a failed
     /// connection, or too many calls for one item. Never for [`OutcomeUnknown`](Self::OutcomeUnknown), since doing it again
-    /// could apply it twice.
+    /// could apply it twice; nor for [`AlreadyExists`](Self::AlreadyExists), since the same create would be refused again. (Of
+    /// `update_or_create` and `transact`, whose next run would find the item, ask [`is_conflict`](Self::is_conflict) as well.)
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -162,15 +163,14 @@ impl Error {
         }
     }
 
-    /// Tells more of the refused write, where it is that.
-    #[must_use]
-    pub(crate) fn with_conflict(mut self, tell: impl FnOnce(&mut Conflict)) -> Self {
-        if let Self::Conflict(conflict) | Self::AlreadyExists(conflict) | Self::ConditionFailed(conflict) =
-            &mut self
-        {
-            tell(conflict);
+    /// The same, to tell more of it.
+    pub(crate) fn conflict_mut(&mut self) -> Option<&mut Conflict> {
+        match self {
+            Self::Conflict(conflict) | Self::AlreadyExists(conflict) | Self::ConditionFailed(conflict) => {
+                Some(conflict)
+            }
+            _ => None,
         }
-        self
     }
 }
 
@@ -194,11 +194,11 @@ pub struct Conflict {
     key: Item,
     schema: &'static Schema,
     expected: u64,
-    item: Option<Item>,
+    pub(crate) item: Option<Item>,
     attempts: u32,
-    action: Option<usize>,
-    reasons: Vec<String>,
-    others: Vec<Error>,
+    pub(crate) action: Option<usize>,
+    pub(crate) reasons: Vec<String>,
+    pub(crate) others: Vec<Error>,
 }
 
 impl Conflict {
@@ -215,24 +215,10 @@ impl Conflict {
         Self { table, key, schema, expected, item, attempts: 1, action, reasons, others }
     }
 
-    /// Makes this the refusal of one action of a transaction.
-    pub(crate) fn of_action(self, action: usize) -> Self {
-        Self { action: Some(action), ..self }
-    }
-
-    /// Adds why each action of the transaction was refused or not, and the other refusals.
-    pub(crate) fn among(&mut self, reasons: Vec<String>, others: Vec<Error>) {
-        (self.reasons, self.others) = (reasons, others);
-    }
-
-    /// Says which attempt this was.
+    /// Says which attempt this was, and so all refusals that came with it.
     pub(crate) fn after(&mut self, attempts: u32) {
         self.attempts = attempts;
-    }
-
-    /// The stored item, for whoever goes on with it.
-    pub(crate) fn take_item(&mut self) -> Option<Item> {
-        self.item.take()
+        self.others.iter_mut().filter_map(Error::conflict_mut).for_each(|other| other.after(attempts));
     }
 
     /// The table that was written to.

@@ -60,14 +60,15 @@ impl Retry {
         Self::default().attempts(1)
     }
 
-    /// At most this many attempts, the first one included; 0 counts as 1.
+    /// At most this many attempts, the first one included; 0 counts as 1. A [`get_many`](crate::Table::get_many) counts anew
+    /// after each answer that brings items.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
     /// At most this much time for the whole call: all attempts and delays, and the wait for other calls of
-    /// [`update`](crate::Table::update). An attempt that is under way when the time is up is given up; if that is a write, the
+    /// [`update`](crate::Table::update). A closure is not interrupted, but once the time is up nothing is sent any more. An attempt that is under way when the time is up is given up; if that is a write, the
     /// call ends in [`OutcomeUnknown`](Error::OutcomeUnknown).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -166,9 +167,12 @@ impl Budget {
     }
 
     /// Counts a refused write.
-    pub(crate) fn refused(&mut self, error: Error) -> Error {
+    pub(crate) fn refused(&mut self, mut error: Error) -> Error {
         self.tally.conflicts += u32::from(error.is_conflict());
-        error.with_conflict(|conflict| conflict.after(self.used))
+        if let Some(conflict) = error.conflict_mut() {
+            conflict.after(self.used);
+        }
+        error
     }
 
     /// Takes one more attempt for use at once; `false` if there is none left.

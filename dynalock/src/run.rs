@@ -189,7 +189,7 @@ impl Run {
                     // It was there when it was read.
                     Err(Error::NotFound) => {
                         let conflict = Conflict::new(&target.table, intent.schema, intent.expect, key, None);
-                        Err(Error::Conflict(Box::new(conflict)))
+                        Err(budget.refused(Error::Conflict(Box::new(conflict))))
                     }
                     written => written.map(drop),
                 }

@@ -10,6 +10,7 @@ mod cancelled;
 mod closures;
 mod denied;
 mod dropped;
+mod endpoints;
 mod lost;
 mod single;
 mod unknown;

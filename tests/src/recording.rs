@@ -12,6 +12,8 @@ use serde_json::Value;
 /// One request, as it was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
+    /// Where it went, such as `"dynamodb.us-east-1.amazonaws.com"`.
+    pub host: String,
     /// What was called, such as `"UpdateItem"`.
     pub operation: String,
     /// The JSON that went with it.
@@ -94,7 +96,9 @@ struct Recorder {
 impl HttpConnector for Recorder {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let body = request.body().bytes().unwrap_or_default();
+        let host = request.uri().split("://").last().unwrap_or_default();
         let sent = Sent {
+            host: host.split('/').next().unwrap_or_default().to_owned(),
             operation: operation(&request).to_owned(),
             body: serde_json::from_slice(body).unwrap_or_default(),
         };

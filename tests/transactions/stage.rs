@@ -69,7 +69,7 @@ impl Stage {
 ///
 /// Panics if a read is not strongly consistent.
 fn told(sent: &Sent) -> String {
-    let Sent { operation, body } = sent;
+    let Sent { operation, body, .. } = sent;
     let Some(actions) = body["TransactItems"].as_array() else {
         assert!(operation != "GetItem" || body["ConsistentRead"] == true, "an eventually consistent read");
         return told_action(operation, body);

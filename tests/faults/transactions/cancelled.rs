@@ -153,6 +153,22 @@ async fn a_rival_that_comes_first_is_a_conflict_even_after_a_lost_request() {
     }
 }
 
+/// Which attempt it was, each of the refusals tells.
+#[tokio::test(start_paused = true)]
+async fn every_refusal_tells_how_often_it_was_tried() {
+    let world = world().await;
+    world.faults.script(WRITE, vec![passing()[0].clone(); 2]);
+    let rival = async {
+        for id in ["alice", "carol", "dave"] {
+            world.rival.update(id, |account| account.balance = -1).await.unwrap();
+        }
+    };
+    let error = world.overtaken(commit(&world), WRITE, rival).await.result.unwrap_err();
+    assert_eq!(conflict(&error).attempts(), 3);
+    let others: Vec<u32> = conflict(&error).others().iter().map(|other| conflict(other).attempts()).collect();
+    assert_eq!(others, [3, 3]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rival_that_deletes_first_is_a_conflict_without_an_item_even_after_a_lost_request() {
     for (lost, stamps) in both([Fault::ConnectionRefused, Fault::RequestLost]) {
