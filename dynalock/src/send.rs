@@ -120,11 +120,11 @@ impl Target {
                         failure.code() == Some("AccessDeniedException") && attempts.ask_for_no_item();
                     without_item |= denied;
                     let error = Error::Sdk(failure.into());
-                    // It says nothing of the write, and so must not be what is left of the call when its time is up.
-                    if denied && budget.take() {
+                    // It says nothing of the write, and so is no attempt, nor what is left of the call when its time is up.
+                    if denied {
                         continue;
                     }
-                    if denied || !passing || !attempts.can_be_repeated() {
+                    if !passing || !attempts.can_be_repeated() {
                         return Err(given_up(error));
                     }
                     error

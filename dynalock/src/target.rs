@@ -61,8 +61,9 @@ impl Target {
         self.item_is_denied.store(true, Ordering::Relaxed);
     }
 
-    /// Lets one call of the SDK, which may send its request several times, run until `until`. The SDK's futures take
-    /// kilobytes; moving them from hand to hand would cost more than a box.
+    /// Lets one call of the SDK, which may send its request several times, run until `until`. After that it does not begin: it
+    /// would be given up at once, and a write would be in doubt for nothing. The SDK's futures take kilobytes; moving them
+    /// from hand to hand would cost more than a box.
     pub(crate) async fn within<O, E>(
         &self,
         until: Instant,
@@ -74,14 +75,19 @@ impl Target {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         aws_sdk_dynamodb::Error: From<E>,
     {
-        match tokio::time::timeout_at(until, call).await {
+        let answer = if Instant::now() < until {
+            tokio::time::timeout_at(until, call).await.map_err(Into::into)
+        } else {
+            Err("there was no time left to send it".into())
+        };
+        match answer {
             Ok(Ok(output)) => {
                 budget.succeeded();
                 Ok(output)
             }
             Ok(Err(error)) => Err(self.reason(operation, error)),
-            Err(elapsed) => {
-                let failure = SdkFailure::transport(operation, &self.table, elapsed.into(), true);
+            Err(too_late) => {
+                let failure = SdkFailure::transport(operation, &self.table, too_late, true);
                 let is_over = until >= budget.deadline();
                 Err(if is_over { Reason::OutOfTime(failure) } else { Reason::Other(failure) })
             }

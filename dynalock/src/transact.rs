@@ -32,6 +32,7 @@ use crate::tx::Tx;
 /// | the run | sends beside its reads |
 /// |---|---|
 /// | read at most one item and wrote nothing | nothing |
+/// | returned an error after at most one read | nothing |
 /// | read more and wrote nothing, or returned an error | one `TransactGetItems`, whose items serve the next run if they differ |
 /// | stored one item and read no other | one conditional write, as [`Table::save`](crate::Table::save) |
 /// | anything else | one `TransactWriteItems`: two write units for each unit of the items, those only read included |

@@ -141,6 +141,17 @@ async fn a_call_ends_by_its_deadline_whatever_happens() {
     }
 }
 
+/// What could only be given up at once is not begun, so that nothing is in doubt.
+#[tokio::test(start_paused = true)]
+async fn a_call_without_time_sends_nothing_and_has_applied_nothing() {
+    for call in Call::ALL {
+        let world = World::new().await;
+        let ended = call.run_with(&world, Retry::default().deadline(Duration::ZERO)).await;
+        ended.assert_refused(call, &world, |error| matches!(error, Error::Sdk(_))).await;
+        assert_eq!(world.sent.operations(), [""; 0], "{call:?}");
+    }
+}
+
 /// A read that hangs counts against the same deadline as the write after it.
 #[tokio::test(start_paused = true)]
 async fn reading_and_writing_share_one_deadline() {

@@ -1,7 +1,7 @@
 //! Row 26: a policy that lets a table be written, but not that a failed check returns the item.
 
 use dynalock::testing::Fault;
-use dynalock::{Condition, Deleted, Error};
+use dynalock::{Condition, Deleted, Error, Retry};
 use dynalock_tests::runtimes::{each, retry};
 
 use crate::calls::{Call, Done, Ended, sdk_code};
@@ -40,6 +40,16 @@ pub(crate) async fn a_denied_item_costs_one_request_and_is_remembered_for_the_ta
     assert_eq!(wishes(&world, Call::Replace), ["NONE"]);
     world.table_of::<Account>().touch(&mut alice).await.unwrap();
     assert_eq!(wishes(&world, Call::Touch), ["ALL_OLD", "NONE"]);
+}
+
+/// It is no attempt: nothing was tried that could be allowed.
+#[tokio::test(start_paused = true)]
+async fn a_denied_item_is_no_attempt() {
+    for call in Call::ALL {
+        let world = denied(Stamps::On).await;
+        call.run_with(&world, Retry::never()).await.assert_applied(call, &world).await;
+        assert_eq!(wishes(&world, call), ["ALL_OLD", "NONE"], "{call:?}");
+    }
 }
 
 pub(crate) async fn a_denied_item_changes_nothing_about_the_rest_of_the_request() {

@@ -180,6 +180,23 @@ async fn a_budget_that_ends_in_doubt_leaves_the_outcome_unknown_and_runs_no_clos
     }
 }
 
+/// A closure is not interrupted, and after it there is nothing in doubt that was never sent.
+#[tokio::test(start_paused = true)]
+async fn a_closure_that_takes_all_the_time_is_told_that_nothing_was_written() {
+    for one in [true, false] {
+        let world = world().await;
+        let table = &world.table;
+        let transaction = transact(&world.client, async |tx| {
+            let alice = tx.get(table, "alice").await?.expect("alice");
+            tokio::time::sleep(Duration::from_secs(31)).await;
+            if one { tx.save(table, alice) } else { pay(&tx, table).await }
+        });
+        let error = transaction.await.unwrap_err();
+        assert!(matches!(error, Error::Sdk(_)), "{error:?}");
+        assert_eq!(world.sent.operations(), ["GetItem"], "nothing is sent after the time is up");
+    }
+}
+
 /// Two reads that are written to nowhere: one `TransactGetItems` says whether they were stored so at one moment.
 #[tokio::test(start_paused = true)]
 async fn a_read_of_several_items_is_asked_again_while_another_transaction_is_in_its_way() {
