@@ -232,7 +232,9 @@ impl Place<'_> {
         let Some(ticket) = self.ticket.clone() else { return Ok(Outcome::Again) };
         loop {
             let desk = match (ticket.status(), self.desk.take()) {
-                (Status::Lost(write), _) => return Err(self.lost(write, None)),
+                (Status::Lost(write, failure), _) => {
+                    return Err(self.lost(write, failure.map(|failure| Error::Sdk(failure.into()))));
+                }
                 (Status::Refused(failure), _) => return Err(Error::Sdk(failure.into())),
                 (Status::Done(outcome), desk) => {
                     if let Outcome::Applied { batch, .. } = outcome {
@@ -248,7 +250,7 @@ impl Place<'_> {
                         Some(Ok(desk)) => Some(desk),
                         Some(Err(late)) => match ticket.withdraw() {
                             Status::Sent(write) => return Err(self.lost(write, Some(late))),
-                            Status::Done(_) | Status::Refused(_) | Status::Lost(_) => None,
+                            Status::Done(_) | Status::Refused(_) | Status::Lost(..) => None,
                             Status::Drafted | Status::Withdrawn => return Err(late),
                         },
                     };
@@ -331,7 +333,10 @@ impl Place<'_> {
                 match &unknown.cause {
                     // Others may still have the time to find out.
                     Some(cause) if cause.is_retryable() => desk.flight = Some(flight),
-                    _ => flight.members.end(&Status::Lost(write)),
+                    Some(Error::Sdk(failure)) => {
+                        flight.members.end(&Status::Lost(write, Some((**failure).clone())));
+                    }
+                    _ => flight.members.end(&Status::Lost(write, None)),
                 }
                 Err(Error::OutcomeUnknown(unknown))
             }
@@ -348,10 +353,7 @@ impl Place<'_> {
 
     /// What is stored, if it is to be changed at once; else it is time to read.
     async fn after_conflict(&mut self, mut error: Error) -> Result<Option<Option<Item>>> {
-        let is_known = match &error {
-            Error::Conflict(conflict) | Error::AlreadyExists(conflict) => conflict.item().is_some(),
-            _ => true,
-        };
+        let is_known = error.conflict().is_none_or(|conflict| conflict.item.is_some());
         if self.immediate == 0 || !is_known {
             // Who leads others stands for all of them, and is not to come last among the processes.
             self.immediate = if self.others_wait() { IMMEDIATE } else { 0 };
@@ -361,10 +363,7 @@ impl Place<'_> {
         if !self.budget.take() {
             return Err(error);
         }
-        Ok(Some(match &mut error {
-            Error::Conflict(conflict) | Error::AlreadyExists(conflict) => conflict.take_item(),
-            _ => None,
-        }))
+        Ok(Some(error.conflict_mut().and_then(|conflict| conflict.item.take())))
     }
 
     /// A write that was not applied, and as it is never will be.

@@ -31,8 +31,8 @@ pub(crate) enum Status {
     Done(Outcome),
     /// Not applied, for a reason that stands in the way of every write.
     Refused(SdkFailure),
-    /// Sent, and what became of it cannot be found out.
-    Lost(Intent),
+    /// Sent, and what became of it cannot be found out, perhaps for this reason.
+    Lost(Intent, Option<SdkFailure>),
 }
 
 /// One member's part of a write.

@@ -56,6 +56,20 @@ pub(crate) async fn a_lost_batch_is_applied_once_for_each_of_its_callers() {
     }
 }
 
+/// Whoever sent the write and whoever did not are told alike why nobody can tell any more.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_cannot_be_asked_for_tells_each_of_its_callers_why() {
+    let (world, runs) = (World::new().await, AtomicU32::new(0));
+    let denied = Fault::Instead(Reply::new(400, "ValidationException"));
+    world.faults.script("UpdateItem", [Fault::ReplyLost, denied]);
+    for answer in together(counted(&world, &runs, retry(&[]))).await {
+        let Err(Error::OutcomeUnknown(unknown)) = &answer else { panic!("{answer:?}") };
+        let cause = std::error::Error::source(&**unknown).expect("a cause");
+        assert!(cause.to_string().contains("ValidationException"), "{cause}");
+    }
+    assert_eq!(runs.load(Ordering::Relaxed), 3, "a closure ran again");
+}
+
 /// Adds more entries than there are stamps, as another program.
 async fn hide(world: &World) {
     for entry in 50..56 {
