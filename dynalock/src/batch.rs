@@ -147,7 +147,6 @@ macro_rules! batch_methods {
         /// # }
         /// ```
         ///
-        ///
         /// It runs between the writes, which wait for it: keep it short.
         pub fn on_each(mut self, observe: impl FnMut(usize, &Result<$answer>) + Send + 'a) -> Self {
             self.batch.on_each = Some(Box::new(observe));
@@ -373,19 +372,14 @@ fn late<T>(options: &Options<T>) -> Error {
     Error::Busy { table: options.table.name().into(), problem }
 }
 
-/// Sends one write, unless the batch has no time left, as after a wait for its key. Returns what it did, and the version that it stored.
+/// Sends one write, unless the batch has no time left, as after a wait for its key.
 async fn send<T>(
     options: &Options<T>,
     kind: Kind,
     write: Result<ConditionalWrite>,
     deadline: Option<Instant>,
 ) -> Result<(Applied, Option<u64>)> {
-    let write = write?;
-    let version = write.next_version();
     let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-    if left.is_zero() {
-        return Err(late(options));
-    }
-    let sent = options.send(kind, write, options.retry.within(left)).await?;
-    Ok((sent, version))
+    let write = write.and_then(|write| if left.is_zero() { Err(late(options)) } else { Ok(write) });
+    options.send(kind, write, options.retry.within(left)).await
 }

@@ -26,7 +26,7 @@ use crate::schema::Schema;
 /// there, such as `status` and `name`; write `#s` and `.name("#s", "status")`.
 /// Placeholders that begin with `#_` or `:_` are reserved. A condition with a reserved, missing, unused or contradicting
 /// placeholder, or with unbalanced parentheses, is refused with [`InvalidRequest`](crate::Error::InvalidRequest) before
-/// anything is sent.
+/// the write is sent.
 #[derive(Clone)]
 #[must_use = "a condition does nothing until a call takes it"]
 pub struct Condition {

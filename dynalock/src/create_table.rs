@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription,
     TableStatus,
 };
+use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::invalid::Invalid;
@@ -16,8 +17,8 @@ use crate::versioned::{Versioned, schema};
 
 /// How often a table that is not yet active is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// A table takes seconds to become active; this many looks take 5 minutes.
-const LOOKS: u32 = 600;
+/// A table takes seconds to become active.
+const LONGEST: Duration = Duration::from_mins(5);
 
 impl<T: Versioned> Table<T> {
     /// Creates the table with the key attributes of `T`, billed per request, and waits until it is active. A table that
@@ -27,8 +28,8 @@ impl<T: Versioned> Table<T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::Error::InvalidRequest) if a table of this name exists with another key, or if it is not active
-    /// after 5 minutes; [`InvalidItem`](crate::Error::InvalidItem) if the DynamoDB type of a key field cannot be told from its
+    /// [`InvalidRequest`](crate::Error::InvalidRequest) if a table of this name exists with another key, or if the one that was
+    /// created is not active after 5 minutes; [`InvalidItem`](crate::Error::InvalidItem) if the DynamoDB type of a key field cannot be told from its
     /// Rust type.
     pub async fn create_table(&self) -> Result<()> {
         let keys = key_types::<T>().map_err(self.named())?;
@@ -56,7 +57,8 @@ impl<T: Versioned> Table<T> {
             Err(Reason::Other(failure)) if failure.code() == Some("ResourceInUseException") => {}
             Err(reason) => return Err(reason.into_error()),
         }
-        for _ in 0..LOOKS {
+        let begun = Instant::now();
+        while begun.elapsed() < LONGEST {
             if let Some(table) = self.describe().await? {
                 self.check_key(&keys, &table)?;
                 if table.table_status == Some(TableStatus::Active) {

@@ -87,13 +87,13 @@ impl SdkFailure {
         &self.table
     }
 
-    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB did not answer.
+    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB gave no error as its answer.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.as_service_error()?.code()
     }
 
-    /// DynamoDB's answer as the SDK's typed error; `None` if DynamoDB did not answer.
+    /// DynamoDB's answer as the SDK's typed error; `None` if it gave none, as where the request did not reach it.
     #[must_use]
     pub fn as_service_error(&self) -> Option<&aws_sdk_dynamodb::Error> {
         match &self.cause {
@@ -108,7 +108,7 @@ impl fmt::Display for SdkFailure {
         let Self { operation, table, .. } = self;
         match self.code() {
             Some(code) => write!(f, "DynamoDB answered {code} to {operation} on table \"{table}\""),
-            None => write!(f, "{operation} on table \"{table}\" failed without an answer from DynamoDB"),
+            None => write!(f, "{operation} on table \"{table}\" got no usable answer from DynamoDB"),
         }
     }
 }

@@ -28,8 +28,9 @@ impl<T: Versioned> Table<T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidItem`](crate::Error::InvalidItem) if the item does not fit `T`; [`Sdk`](crate::Error::Sdk) if DynamoDB
-    /// refuses or cannot be reached.
+    /// [`InvalidItem`](crate::Error::InvalidItem) if the item does not fit `T`, or the key is empty or too long;
+    /// [`InvalidRequest`](crate::Error::InvalidRequest) if the key is no string, integer or bytes; [`Sdk`](crate::Error::Sdk) if
+    /// DynamoDB refuses or cannot be reached.
     pub fn get(&self, key: impl IntoKey<T::Key>) -> Get<T> {
         Get { table: self.clone(), key: self.key(key), consistent: true, retry: self.retry() }
     }
@@ -84,12 +85,16 @@ impl<T: Versioned> IntoFuture for Get<T> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (key, mut budget) = (self.key?, self.retry.start());
-            let item = observed("get", self.table.name(), async {
-                let item = self.table.target().read(&key, self.consistent, &mut budget).await;
-                Ended::of(item, *budget.tally())
-            });
-            item.await?.map(|item| self.table.parse(item)).transpose()
+            let Self { table, key, consistent, retry } = self;
+            let mut budget = retry.start();
+            observed("get", table.name(), async {
+                let read = async {
+                    let item = table.target().read(&key?, consistent, &mut budget).await?;
+                    item.map(|item| table.parse(item)).transpose()
+                };
+                Ended::of(read.await, *budget.tally())
+            })
+            .await
         })
     }
 }
@@ -120,7 +125,8 @@ impl<T> GetMany<T> {
 }
 
 impl<T: Versioned> GetMany<T> {
-    async fn read(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<Vec<Option<T>>> {
+    async fn read(&self, keys: Result<Vec<Item>>, budget: &mut Budget) -> Result<Vec<Option<T>>> {
+        let keys = keys?;
         let mut places: HashMap<KeyId, Vec<usize>> = HashMap::with_capacity(keys.len());
         let mut wanted = Vec::with_capacity(keys.len());
         for (place, key) in keys.into_iter().enumerate() {
@@ -179,7 +185,7 @@ impl<T: Versioned> IntoFuture for GetMany<T> {
 
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (keys, mut budget) = (std::mem::replace(&mut self.keys, Ok(Vec::new()))?, self.retry.start());
+            let (keys, mut budget) = (std::mem::replace(&mut self.keys, Ok(Vec::new())), self.retry.start());
             observed("get_many", self.table.name(), async {
                 let items = self.read(keys, &mut budget).await;
                 Ended::of(items, *budget.tally())

@@ -32,12 +32,21 @@ impl<T> Options<T> {
             .map_err(self.table.named())
     }
 
-    /// Sends a write that does `kind` with the caller's object.
-    pub(crate) async fn send(&self, kind: Kind, write: ConditionalWrite, retry: Retry) -> Result<Applied> {
+    /// Sends a write that does `kind` with the caller's object. Returns what it did, and the version that it stored.
+    pub(crate) async fn send(
+        &self,
+        kind: Kind,
+        write: Result<ConditionalWrite>,
+        retry: Retry,
+    ) -> Result<(Applied, Option<u64>)> {
         let mut budget = retry.start();
         observed(kind.name(), self.table.name(), async {
-            let sent = self.table.target().write(write, &mut budget).await;
-            Ended::of(sent, *budget.tally())
+            let sent = async {
+                let write = write?;
+                let version = write.next_version();
+                Ok((self.table.target().write(write, &mut budget).await?, version))
+            };
+            Ended::of(sent.await, *budget.tally())
         })
         .await
     }

@@ -112,9 +112,7 @@ impl<'a, T: Versioned> IntoFuture for Write<'a, T> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { kind, item, options } = self;
         Box::pin(async move {
-            let write = options.write(kind, item)?;
-            let version = write.next_version();
-            options.send(kind, write, options.retry).await?;
+            let (_, version) = options.send(kind, options.write(kind, item), options.retry).await?;
             raise(item, version);
             Ok(())
         })
@@ -150,8 +148,8 @@ impl<'a, T: Versioned> IntoFuture for Delete<'a, T> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { item, options } = self;
         Box::pin(async move {
-            let write = options.write(Kind::Delete, item)?;
-            options.send(Kind::Delete, write, options.retry).await.map(Deleted::of)
+            let write = options.write(Kind::Delete, item);
+            options.send(Kind::Delete, write, options.retry).await.map(|(applied, _)| Deleted::of(applied))
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::commit::{Commit, LONGEST};
 use crate::condition::Condition;
 use crate::error::Result;
 use crate::invalid::Invalid;
-use crate::retry::Retry;
+use crate::retry::{Budget, Retry};
 use crate::save::raise;
 use crate::snapshot::Snapshot;
 use crate::table::Table;
@@ -147,6 +147,16 @@ impl<'a> Transaction<'a> {
     /// - [`VersionOverflow`](crate::Error::VersionOverflow), [`InvalidItem`](crate::Error::InvalidItem): nothing was sent.
     /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
     pub async fn commit(self) -> Result<()> {
+        let mut budget = self.retry.within(LONGEST).start();
+        let tables = Target::of_all(&self.client, self.actions.iter().map(|action| &action.target)).table;
+        observed("commit", &tables, async {
+            let committed = self.send(&mut budget).await;
+            Ended::of(committed, *budget.tally())
+        })
+        .await
+    }
+
+    async fn send(self, budget: &mut Budget) -> Result<()> {
         if self.is_misplaced {
             let problem = "a condition was given before any action of the transaction";
             return Err(Invalid::request(problem).in_table(""));
@@ -160,12 +170,7 @@ impl<'a> Transaction<'a> {
             writes.push((target, write));
         }
         let (target, commit) = Commit::of(&self.client, writes)?;
-        let mut budget = self.retry.within(LONGEST).start();
-        observed("commit", &target.table, async {
-            let committed = target.commit(commit, &mut budget).await;
-            Ended::of(committed, *budget.tally())
-        })
-        .await?;
+        target.commit(commit, budget).await?;
         for (raise, version) in raises {
             raise(version);
         }

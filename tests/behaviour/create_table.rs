@@ -9,6 +9,7 @@ use dynalock_tests::engines::{self, Store};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::fixtures::{Account, Stage, alice};
 
@@ -151,10 +152,14 @@ async fn it_does_not_wait_for_ever() {
     for _ in 0..10_000 {
         stage.wire.edit("DescribeTable", creating);
     }
+    // Answers that take their time count as well.
+    stage.faults.script("DescribeTable", vec![Fault::Delay(Duration::from_secs(6)); 10_000]);
+    let begun = Instant::now();
     let error = stage.table::<Account>().create_table().await.unwrap_err();
     let Error::InvalidRequest { table, problem } = &error else { panic!("{error:?}") };
     assert_eq!(**table, *stage.name);
     assert!(problem.contains("5 minutes"), "{problem}");
+    assert!(begun.elapsed() < Duration::from_secs(310), "{:?}", begun.elapsed());
 }
 
 /// `DescribeTable` is eventually consistent: right after `CreateTable` it may not know the table yet, see

@@ -177,6 +177,30 @@ async fn every_call_shows_its_name_and_its_outcome() {
     );
 }
 
+/// Also where nothing is sent, and where what came back does not fit.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_invalid_shows_the_name_of_its_error() {
+    let (stage, accounts) = stage().await;
+    stage.put(json!({ "id": "broken", "balance": "many", "version": 1 })).await;
+    let nobody = || Account { id: String::new(), ..alice(1) };
+    let shown = Shown::start();
+    accounts.get("broken").await.unwrap_err();
+    accounts.get_many(["broken"]).await.unwrap_err();
+    accounts.update("broken", |_| ()).await.unwrap_err();
+    accounts.get("").await.unwrap_err();
+    accounts.get_many([""]).await.unwrap_err();
+    accounts.update("", |_| ()).await.unwrap_err();
+    accounts.save(&mut nobody()).await.unwrap_err();
+    accounts.delete(&nobody()).await.unwrap_err();
+    let _ = accounts.save_all(&mut [nobody()]).await;
+    Transaction::new(&stage.client).check(&accounts, &nobody()).commit().await.unwrap_err();
+    let ends = shown.ends();
+    assert_eq!(ends.len(), 10, "{ends:?}");
+    for line in &ends {
+        assert_fields(line, &["outcome=\"invalid_item\""]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_item_of_a_batch_is_shown_as_a_call() {
     let (_stage, accounts) = stage().await;
