@@ -209,18 +209,10 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
 /// reads like this member: names of a caller's stand beside values that are objects, or begin with `#` or `:`, and quotes
 /// inside of strings are escaped.
 fn without_item(body: &[u8]) -> Option<Vec<u8>> {
-    const ALL_OLD: &[u8] = br#""ReturnValuesOnConditionCheckFailure":"ALL_OLD""#;
-    const NONE: &[u8] = br#""ReturnValuesOnConditionCheckFailure":"NONE""#;
-    let members = body.windows(ALL_OLD.len()).enumerate().filter(|(_, window)| *window == ALL_OLD);
-    let mut shorter = Vec::with_capacity(body.len());
-    let mut rest = 0;
-    for (start, _) in members {
-        shorter.extend_from_slice(&body[rest..start]);
-        shorter.extend_from_slice(NONE);
-        rest = start + ALL_OLD.len();
-    }
-    shorter.extend_from_slice(&body[rest..]);
-    (rest > 0).then_some(shorter)
+    const ALL_OLD: &str = r#""ReturnValuesOnConditionCheckFailure":"ALL_OLD""#;
+    const NONE: &str = r#""ReturnValuesOnConditionCheckFailure":"NONE""#;
+    let body = std::str::from_utf8(body).ok()?;
+    body.contains(ALL_OLD).then(|| body.replace(ALL_OLD, NONE).into_bytes())
 }
 
 /// Whether no connection came about: refused by the host, or what hyper's client calls a failure to connect, such as a name

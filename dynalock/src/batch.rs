@@ -3,9 +3,8 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt;
-use std::future::{IntoFuture, poll_fn};
+use std::future::IntoFuture;
 use std::ops::Deref;
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -339,7 +338,7 @@ impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
             outcomes[place] = Some(outcome);
             ended += 1;
             if ended % ENDED_AT_ONCE == 0 {
-                let_others_run().await;
+                tokio::task::yield_now().await;
             }
         }
         Outcomes(outcomes.into_iter().flatten().collect())
@@ -351,19 +350,6 @@ impl Next {
         let key = write.as_ref().ok().map(|write| KeyId::of(write.intent().schema, &write.key()));
         Self { place, write, key }
     }
-}
-
-/// Gives the thread up once.
-async fn let_others_run() {
-    let mut is_back = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut is_back, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// The error of an item whose turn came too late.

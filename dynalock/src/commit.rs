@@ -159,8 +159,8 @@ impl LogicalWrite for Commit {
             refused.push(error(Box::new(conflict)));
         }
         if refused.is_empty() {
-            let cause = "the reasons for the refusal name none of the actions".into();
-            let failure = SdkFailure::transport(TRANSACT, &target.table, cause, false);
+            let cause = "the reasons for the refusal name none of the actions";
+            let failure = SdkFailure::new(TRANSACT, &target.table, cause, false);
             return Judged::Ended(Error::Sdk(failure.into()));
         }
         // What a fresh read may cure comes first.

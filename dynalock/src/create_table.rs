@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 use tokio::time::Instant;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::invalid::Invalid;
 use crate::schema::KeyAttribute;
 use crate::table::Table;
@@ -72,20 +72,12 @@ impl<T: Versioned> Table<T> {
 
     /// The table as it is now; `None` if DynamoDB doesn't know it yet, which may be so for a moment after its creation.
     async fn describe(&self) -> Result<Option<TableDescription>> {
-        let mut budget = self.retry().start();
         let describe = self.target().client.describe_table().table_name(self.name());
-        loop {
-            match self
-                .target()
-                .within(budget.answer_by(), &mut budget, "DescribeTable", Box::pin(describe.clone().send()))
-                .await
-            {
-                Ok(output) => return Ok(output.table),
-                Err(Reason::Other(failure)) if failure.code() == Some("ResourceNotFoundException") => {
-                    return Ok(None);
-                }
-                Err(reason) => reason.after_wait(&mut budget).await?,
-            }
+        let send = || describe.clone().send();
+        match self.target().ask(&mut self.retry().start(), "DescribeTable", send).await {
+            Ok(output) => Ok(output.table),
+            Err(Error::Sdk(failure)) if failure.code() == Some("ResourceNotFoundException") => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -14,16 +14,9 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 pub struct SdkFailure {
     operation: &'static str,
     table: Box<str>,
-    cause: Cause,
+    /// The SDK's error if it is DynamoDB's own answer; anything else if there is no answer, or none that could be read.
+    cause: Arc<dyn StdError + Send + Sync>,
     retryable: bool,
-}
-
-#[derive(Clone)]
-enum Cause {
-    /// DynamoDB's own answer.
-    Service(Arc<aws_sdk_dynamodb::Error>),
-    /// No answer, or none that could be read.
-    Transport(Arc<dyn StdError + Send + Sync>),
 }
 
 /// Codes of answers that have nothing to do with what the request was to do. `AccessDeniedException` is none of them: a policy
@@ -44,17 +37,13 @@ const ABOUT_NO_ITEM: [&str; 10] = [
 ];
 
 impl SdkFailure {
-    pub(crate) fn service(
+    pub(crate) fn new(
         operation: &'static str,
         table: &str,
-        cause: aws_sdk_dynamodb::Error,
+        cause: impl Into<BoxError>,
         retryable: bool,
     ) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Service(cause.into()), retryable }
-    }
-
-    pub(crate) fn transport(operation: &'static str, table: &str, cause: BoxError, retryable: bool) -> Self {
-        Self { operation, table: table.into(), cause: Cause::Transport(cause.into()), retryable }
+        Self { operation, table: table.into(), cause: cause.into().into(), retryable }
     }
 
     /// Whether it may go away without a change to the request.
@@ -64,15 +53,12 @@ impl SdkFailure {
 
     /// Whether any write to the table would fail in the same way.
     pub(crate) fn is_about_no_item(&self) -> bool {
-        match &self.cause {
-            Cause::Service(error) => error.code().is_some_and(|code| ABOUT_NO_ITEM.contains(&code)),
-            // An interceptor of the client's may have looked at the item.
-            Cause::Transport(error) => {
-                let error: &(dyn StdError + 'static) = &**error;
-                let mut causes = std::iter::successors(Some(error), |&error| error.source());
-                !causes.any(<dyn StdError>::is::<InterceptorError>)
-            }
+        if let Some(error) = self.as_service_error() {
+            return error.code().is_some_and(|code| ABOUT_NO_ITEM.contains(&code));
         }
+        // An interceptor of the client's may have looked at the item.
+        let mut causes = std::iter::successors(self.source(), |&error| error.source());
+        !causes.any(<dyn StdError>::is::<InterceptorError>)
     }
 
     /// The DynamoDB operation, such as `PutItem`.
@@ -96,10 +82,7 @@ impl SdkFailure {
     /// DynamoDB's answer as the SDK's typed error; `None` if it gave none, as where the request did not reach it.
     #[must_use]
     pub fn as_service_error(&self) -> Option<&aws_sdk_dynamodb::Error> {
-        match &self.cause {
-            Cause::Service(error) => Some(&**error),
-            Cause::Transport(_) => None,
-        }
+        self.cause.downcast_ref()
     }
 }
 
@@ -127,10 +110,7 @@ impl fmt::Debug for SdkFailure {
 
 impl StdError for SdkFailure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.cause {
-            Cause::Service(error) => Some(&**error),
-            Cause::Transport(error) => Some(&**error),
-        }
+        Some(&*self.cause)
     }
 }
 

@@ -150,8 +150,8 @@ impl<T: Versioned> GetMany<T> {
                 }
             }
             if !unprocessed.is_empty() && !budget.wait().await {
-                let cause = "DynamoDB left keys unprocessed until the retries ended".into();
-                return Err(Error::Sdk(SdkFailure::transport(BATCH, self.table.name(), cause, true).into()));
+                let cause = "DynamoDB left keys unprocessed until the retries ended";
+                return Err(Error::Sdk(SdkFailure::new(BATCH, self.table.name(), cause, true).into()));
             }
             wanted = unprocessed;
             wanted.extend(rest);
@@ -166,16 +166,10 @@ impl<T: Versioned> GetMany<T> {
         // The one required member is set, so the build does not fail.
         let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
         let request = target.client.batch_get_item().set_request_items(keys);
-        loop {
-            match target.within(budget.answer_by(), budget, BATCH, Box::pin(request.clone().send())).await {
-                Ok(output) => {
-                    let items = output.responses.and_then(|mut tables| tables.remove(name));
-                    let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));
-                    return Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()));
-                }
-                Err(reason) => reason.after_wait(budget).await?,
-            }
-        }
+        let output = target.ask(budget, BATCH, || request.clone().send()).await?;
+        let items = output.responses.and_then(|mut tables| tables.remove(name));
+        let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));
+        Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()))
     }
 }
 

@@ -32,7 +32,6 @@ pub(crate) struct Run {
     known: Known,
     /// The table of a write that was invalid, whatever the closure made of that.
     invalid: Option<Box<str>>,
-    is_over: bool,
 }
 
 /// Items as the refusal of the run before found them.
@@ -99,14 +98,6 @@ impl fmt::Debug for Run {
 impl Run {
     pub(crate) fn knowing(known: Known) -> Self {
         Self { known, ..Self::default() }
-    }
-
-    pub(crate) fn over() -> Self {
-        Self { is_over: true, ..Self::default() }
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over
     }
 
     /// Whether the item need not be read.
@@ -233,21 +224,11 @@ async fn read_at_once(client: &Client, entries: &[&Entry], budget: &mut Budget) 
     });
     let request = client.transact_get_items().set_transact_items(Some(gets.collect()));
     let target = Target::of_all(client, entries.iter().map(|entry| &entry.target));
-    loop {
-        match target.within(budget.answer_by(), budget, READ, Box::pin(request.clone().send())).await {
-            Ok(output) => {
-                let mut items: Vec<_> = output
-                    .responses
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|ItemResponse { item, .. }| item)
-                    .collect();
-                items.resize(entries.len(), None);
-                return Ok(items);
-            }
-            Err(reason) => reason.after_wait(budget).await?,
-        }
-    }
+    let output = target.ask(budget, READ, || request.clone().send()).await?;
+    let responses = output.responses.unwrap_or_default().into_iter();
+    let mut items: Vec<_> = responses.map(|ItemResponse { item, .. }| item).collect();
+    items.resize(entries.len(), None);
+    Ok(items)
 }
 
 /// What is left of an entry whose write was sent.
@@ -322,8 +303,7 @@ impl Entry {
     fn is_there(&self) -> bool {
         match &self.change {
             None => self.stored.is_some(),
-            Some(Change::Store { .. }) => true,
-            Some(Change::Remove) => false,
+            Some(change) => matches!(change, Change::Store { .. }),
         }
     }
 

@@ -149,17 +149,21 @@ macro_rules! version_numbers {
 version_numbers!(u8, u16, u32, u64, i32, i64);
 
 #[cfg(test)]
-impl Schema {
-    /// What the unit tests write: a key `id`, a version `version`, and the attributes `a`, `b` and `c`.
-    pub(crate) const EXAMPLE: &'static Self = &Self {
-        name: "Example",
-        partition_key: KeyAttribute { name: "id", scalar_type: scalar_type::<String> },
-        sort_key: None,
-        version: "version",
-        attributes: &["id", "a", "b", "c", "version"],
-        aliases: &[],
-        start: Start::At(1),
-        step: 1,
-        stamps: 0,
-    };
+mod tests {
+    use super::*;
+
+    impl Schema {
+        /// What the unit tests write: a key `id`, a version `version`, and the attributes `a`, `b` and `c`.
+        pub(crate) const EXAMPLE: &'static Self = &Self {
+            name: "Example",
+            partition_key: KeyAttribute { name: "id", scalar_type: scalar_type::<String> },
+            sort_key: None,
+            version: "version",
+            attributes: &["id", "a", "b", "c", "version"],
+            aliases: &[],
+            start: Start::At(1),
+            step: 1,
+            stamps: 0,
+        };
+    }
 }

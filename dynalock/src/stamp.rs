@@ -50,10 +50,16 @@ impl Stamp {
 
     /// What the slots of `item` say about the write that has this stamp.
     pub(crate) fn trace_in(self, item: &Item) -> Trace {
-        let same_version = STAMP_SLOTS.iter().filter_map(|slot| Self::read(item.get(*slot)?));
-        same_version
-            .filter(|stamp| stamp.version == self.version)
-            .fold(Trace::None, |trace, stamp| if stamp == self { Trace::Own } else { trace.or(Trace::Other) })
+        let mut trace = Trace::None;
+        for stamp in STAMP_SLOTS.iter().filter_map(|slot| Self::read(item.get(*slot)?)) {
+            if stamp == self {
+                return Trace::Own;
+            }
+            if stamp.version == self.version {
+                trace = Trace::Other;
+            }
+        }
+        trace
     }
 }
 
@@ -68,26 +74,19 @@ pub(crate) enum Trace {
     None,
 }
 
-impl Trace {
-    fn or(self, other: Self) -> Self {
-        if self == Self::None { other } else { self }
-    }
-}
-
-#[cfg(test)]
-impl Stamp {
-    pub(crate) fn of(version: u64, unique: u64) -> Self {
-        Self { version, unique }
-    }
-
-    pub(crate) fn version(self) -> u64 {
-        self.version
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Stamp {
+        pub(crate) fn of(version: u64, unique: u64) -> Self {
+            Self { version, unique }
+        }
+
+        pub(crate) fn version(self) -> u64 {
+            self.version
+        }
+    }
 
     fn stamp(version: u64, unique: u64) -> Stamp {
         Stamp::of(version, unique)

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{self, timeout::TimeoutConfig};
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure};
 use tokio::time::Instant;
 
@@ -17,6 +17,17 @@ use crate::failure::SdkFailure;
 use crate::item::Item;
 use crate::retry::Budget;
 use crate::snapshot::microseconds;
+
+/// The error of an operation of the SDK.
+pub(crate) trait OperationError:
+    ProvideErrorMetadata + Into<aws_sdk_dynamodb::Error> + StdError + Send + Sync + 'static
+{
+}
+
+impl<E> OperationError for E where
+    E: ProvideErrorMetadata + Into<aws_sdk_dynamodb::Error> + StdError + Send + Sync + 'static
+{
+}
 
 /// A table, and the client to reach it with.
 #[derive(Clone)]
@@ -72,10 +83,9 @@ impl Target {
         call: Pin<Box<impl Future<Output = Result<O, SdkError<E>>>>>,
     ) -> Result<O, Reason>
     where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-        aws_sdk_dynamodb::Error: From<E>,
+        E: OperationError,
     {
-        let answer = if Instant::now() < until {
+        let answer: Result<_, BoxError> = if Instant::now() < until {
             tokio::time::timeout_at(until, call).await.map_err(Into::into)
         } else {
             Err("there was no time left to send it".into())
@@ -87,7 +97,7 @@ impl Target {
             }
             Ok(Err(error)) => Err(self.reason(operation, error)),
             Err(too_late) => {
-                let failure = SdkFailure::transport(operation, &self.table, too_late, true);
+                let failure = SdkFailure::new(operation, &self.table, too_late, true);
                 let is_over = until >= budget.deadline();
                 Err(if is_over { Reason::OutOfTime(failure) } else { Reason::Other(failure) })
             }
@@ -103,11 +113,7 @@ impl Target {
         config::Builder::new().timeout_config(timeouts)
     }
 
-    fn reason<E>(&self, operation: &'static str, error: SdkError<E>) -> Reason
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-        aws_sdk_dynamodb::Error: From<E>,
-    {
+    fn reason<E: OperationError>(&self, operation: &'static str, error: SdkError<E>) -> Reason {
         let table = &self.table;
         let passing = match &error {
             SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
@@ -140,16 +146,31 @@ impl Target {
                     }
                     cancelled.cancellation_reasons = Some(reasons);
                     let error = aws_sdk_dynamodb::Error::TransactionCanceledException(cancelled);
-                    SdkFailure::service(operation, table, error, passing)
+                    SdkFailure::new(operation, table, error, passing)
                 }
-                error => SdkFailure::service(operation, table, error, passing),
+                error => SdkFailure::new(operation, table, error, passing),
             },
             // The raw response, which may hold items, stays behind.
             error => match error.into_source() {
-                Ok(source) => SdkFailure::transport(operation, table, source, passing),
-                Err(error) => SdkFailure::transport(operation, table, error.to_string().into(), passing),
+                Ok(source) => SdkFailure::new(operation, table, source, passing),
+                Err(error) => SdkFailure::new(operation, table, error.to_string(), passing),
             },
         })
+    }
+
+    /// Asks for something that changes nothing, as often as `budget` allows.
+    pub(crate) async fn ask<O, E: OperationError, F: Future<Output = Result<O, SdkError<E>>>>(
+        &self,
+        budget: &mut Budget,
+        operation: &'static str,
+        send: impl Fn() -> F,
+    ) -> Result<O> {
+        loop {
+            match self.within(budget.answer_by(), budget, operation, Box::pin(send())).await {
+                Ok(output) => return Ok(output),
+                Err(reason) => reason.after_wait(budget).await?,
+            }
+        }
     }
 
     /// Reads one item, as often as `budget` allows.
@@ -159,14 +180,11 @@ impl Target {
         consistent: bool,
         budget: &mut Budget,
     ) -> Result<Option<Item>> {
-        loop {
+        let send = || {
             let request = self.client.get_item().table_name(&*self.table).consistent_read(consistent);
-            let call = Box::pin(request.set_key(Some(key.clone())).send());
-            match self.within(budget.answer_by(), budget, "GetItem", call).await {
-                Ok(output) => return Ok(output.item),
-                Err(reason) => reason.after_wait(budget).await?,
-            }
-        }
+            request.set_key(Some(key.clone())).send()
+        };
+        Ok(self.ask(budget, "GetItem", send).await?.item)
     }
 
     /// Microseconds since 1970, by the client's clock.
@@ -182,8 +200,8 @@ impl Reason {
         Error::Sdk(Box::new(match self {
             Self::OutOfTime(failure) | Self::Other(failure) => failure,
             Self::CheckFailed(_) => {
-                let cause = "a failed check was the answer to a request without one".into();
-                SdkFailure::transport("request", "", cause, false)
+                let cause = "a failed check was the answer to a request without one";
+                SdkFailure::new("request", "", cause, false)
             }
         }))
     }

@@ -21,7 +21,8 @@ use crate::write::Kind;
 /// is refused at once and leaves no trace; `NotFound` and `AlreadyExists` may be answered by another write. After any other error
 /// of a write the run cannot be committed.
 pub struct Tx {
-    run: Arc<Mutex<Run>>,
+    /// `None` once the run has ended.
+    run: Arc<Mutex<Option<Run>>>,
     retry: Retry,
     until: Instant,
 }
@@ -31,7 +32,7 @@ pub struct Tx {
 impl Tx {
     /// A run under `budget`, which need not read what is known.
     pub(crate) fn start(budget: &Budget, known: Known) -> Self {
-        let run = Arc::new(Mutex::new(Run::knowing(known)));
+        let run = Arc::new(Mutex::new(Some(Run::knowing(known))));
         Self { run, retry: *budget.retry(), until: budget.deadline() }
     }
 
@@ -53,13 +54,13 @@ impl Tx {
         let key = table.key(key)?;
         let id = (table.name().into(), KeyId::of(schema::<T>(), &key));
         let (target, schema) = (table.target(), schema::<T>());
-        let stored = if self.run()?.knows(&id) {
+        let stored = if self.run(|run| run.knows(&id))? {
             None
         } else {
             let rest = self.until.saturating_duration_since(Instant::now());
             target.read(&key, true, &mut self.retry.within(rest).start()).await?
         };
-        let item = self.run()?.read(id, target, schema, key, stored).map_err(table.named())?;
+        let item = self.run(|run| run.read(id, target, schema, key, stored))?.map_err(table.named())?;
         item.map(|item| table.parse(item)).transpose()
     }
 
@@ -104,17 +105,13 @@ impl Tx {
     }
 
     fn write<T: Versioned>(&self, kind: Kind, table: &Table<T>, item: &T) -> Result<()> {
-        let mut run = self.run()?;
-        run.write(kind, table.target(), snapshot(item))
+        let object = snapshot(item);
+        self.run(|run| run.write(kind, table.target(), object))?
     }
 
-    fn run(&self) -> Result<MutexGuard<'_, Run>> {
-        let run = lock(&self.run);
-        if run.is_over() {
-            let problem = "the transaction has ended, and with it its `Tx`";
-            return Err(Invalid::request(problem).in_table(""));
-        }
-        Ok(run)
+    fn run<R>(&self, act: impl FnOnce(&mut Run) -> R) -> Result<R> {
+        let over = || Invalid::request("the transaction has ended, and with it its `Tx`").in_table("");
+        lock(&self.run).as_mut().map(act).ok_or_else(over)
     }
 }
 
@@ -125,16 +122,16 @@ impl fmt::Debug for Tx {
     }
 }
 
-fn lock(run: &Mutex<Run>) -> MutexGuard<'_, Run> {
+fn lock(run: &Mutex<Option<Run>>) -> MutexGuard<'_, Option<Run>> {
     // A closure that panics ends its transaction; nobody goes on with a run that is half done.
     run.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a run is found once its closure has come to its end.
-pub(crate) struct Record(Arc<Mutex<Run>>);
+pub(crate) struct Record(Arc<Mutex<Option<Run>>>);
 
 impl Record {
     pub(crate) fn close(self) -> Run {
-        std::mem::replace(&mut *lock(&self.0), Run::over())
+        lock(&self.0).take().unwrap_or_default()
     }
 }

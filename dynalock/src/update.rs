@@ -54,7 +54,7 @@ impl<T: Versioned> Table<T> {
         K: IntoKey<T::Key>,
         F: FnMut(&mut T) + Send + 'f,
     {
-        Update { call: Call::of(self, key, change), lifetime: PhantomData }
+        Update { call: Call::of(self, key, change) }
     }
 
     /// As [`update`](Self::update), with a closure that may refuse: then nothing is written, and its error is returned.
@@ -99,7 +99,7 @@ impl<T: Versioned> Table<T> {
         F: FnMut(&mut T) -> Result<(), E> + Send + 'f,
         E: From<Error>,
     {
-        TryUpdate { call: Call::of(self, key, change), lifetime: PhantomData }
+        TryUpdate { call: Call::of(self, key, change) }
     }
 
     /// As [`update`](Self::update), but if there is no item, `init` makes one. `change` is applied to that one too, and
@@ -116,31 +116,16 @@ impl<T: Versioned> Table<T> {
         I: FnMut() -> T + Send + 'f,
         F: FnMut(&mut T) + Send + 'f,
     {
-        UpdateOrCreate { call: Call::of(self, key, change), init, lifetime: PhantomData }
+        UpdateOrCreate { call: Call::of(self, key, change), init }
     }
 }
 
 /// What the three calls have in common.
-struct Call<T, F> {
+struct Call<'f, T, F> {
     key: Result<Item>,
     change: F,
     options: Options<T>,
-}
-
-/// A try that did not come to a write.
-enum Stop<E> {
-    /// The closure refused.
-    Refused(E),
-    Failed(Error),
-}
-
-impl Stop<Infallible> {
-    fn failure(self) -> Error {
-        match self {
-            Self::Failed(error) => error,
-            Self::Refused(never) => match never {},
-        }
-    }
+    lifetime: PhantomData<&'f mut ()>,
 }
 
 /// Applies a closure that cannot refuse.
@@ -150,42 +135,37 @@ fn infallible<T, F: FnMut(&mut T)>(change: &mut F, object: &mut T) -> Result<(),
     Ok(())
 }
 
-impl<E> From<Error> for Stop<E> {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl<T: Versioned, F> Call<T, F> {
+impl<T: Versioned, F> Call<'_, T, F> {
     fn of<K: IntoKey<T::Key>>(table: &Table<T>, key: K, change: F) -> Self {
-        Self { key: table.key(key), change, options: Options::of(table) }
+        Self { key: table.key(key), change, options: Options::of(table), lifetime: PhantomData }
     }
 
-    /// Changes the stored item, or one made by `init` where there is none, until the outcome is known.
+    /// Changes the stored item, or one made by `init` where there is none, until the outcome is known. The inner error is the
+    /// closure's own.
     async fn run<E>(
         self,
         operation: &'static str,
         init: Option<&mut (dyn FnMut() -> T + Send)>,
         apply: impl Fn(&mut F, &mut T) -> Result<(), E> + Send,
-    ) -> Result<T, Stop<E>>
+    ) -> Result<Result<T, E>>
     where
         F: Send,
     {
-        let Self { key, mut change, options: Options { table, condition, retry } } = self;
+        let Self { key, mut change, options: Options { table, condition, retry }, .. } = self;
         observed(operation, table.name(), async {
             let enter = |key| table.queues().enter(table.target(), schema::<T>(), key, retry);
             let (answer, tally) = match key.and_then(enter) {
                 Ok(mut place) => {
-                    let closure = |object: &mut T| apply(&mut change, object).map_err(Stop::Refused);
-                    let edit = Edit { table: &table, init, closure };
+                    let edit =
+                        Edit { table: &table, init, closure: |object: &mut T| apply(&mut change, object) };
                     (edit.until_applied(&mut place, condition.as_ref()).await, place.tally())
                 }
-                Err(error) => (Err(Stop::Failed(error)), Tally::default()),
+                Err(error) => (Err(error), Tally::default()),
             };
             let outcome = match &answer {
-                Ok(_) => "ok",
-                Err(Stop::Refused(_)) => "refused",
-                Err(Stop::Failed(error)) => error.name(),
+                Ok(Ok(_)) => "ok",
+                Ok(Err(_)) => "refused",
+                Err(error) => error.name(),
             };
             Ended::new(answer, outcome, tally)
         })
@@ -201,23 +181,23 @@ struct Edit<'c, 'i, T, C> {
     closure: C,
 }
 
-impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Edit<'_, '_, T, C> {
+impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, '_, T, C> {
     async fn until_applied(
         mut self,
         place: &mut Place<'_>,
         condition: Option<&Condition>,
-    ) -> Result<T, Stop<E>> {
+    ) -> Result<Result<T, E>> {
         // A condition is about what is stored, and not about what others are changing it to.
         let is_alone = condition.is_some() || !self.table.queues().coalesce;
         let mut size = if is_alone { 1 } else { ANY_SIZE };
         loop {
             let mut batch = place.begin(size).await?;
             let mut object = match self.apply(place.key(), &mut batch.draft) {
-                Ok((object, true)) => object,
+                Ok(Ok((object, true))) => object,
                 // An answer that writes nothing must rest on what is stored.
                 answer if place.is_sure(&batch) => {
                     place.leave(batch);
-                    return answer.map(|(object, _)| object);
+                    return answer.map(|answer| answer.map(|(object, _)| object));
                 }
                 _ if batch.draft.is_changed() => {
                     size = 1;
@@ -231,7 +211,7 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Edit<'_, '_, T, C
             match place.outcome(condition).await? {
                 Outcome::Applied { version, .. } => {
                     raise(&mut object, version);
-                    return Ok(object);
+                    return Ok(Ok(object));
                 }
                 Outcome::Smaller(half) => size = half,
                 Outcome::Again => {}
@@ -241,33 +221,36 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), Stop<E>>> Edit<'_, '_, T, C
     }
 
     /// Makes the change in the item. Returns what comes of that, and whether there is anything to write.
-    fn apply(&mut self, key: &Item, draft: &mut Draft) -> Result<(T, bool), Stop<E>> {
+    fn apply(&mut self, key: &Item, draft: &mut Draft) -> Result<Result<(T, bool), E>> {
         let Self { table, init, closure } = self;
         let now = || table.target().now();
         let Some(item) = draft.item() else {
             let init = init.as_mut().ok_or(Error::NotFound)?;
             let mut object = init();
-            closure(&mut object)?;
+            if let Err(refused) = closure(&mut object) {
+                return Ok(Err(refused));
+            }
             snapshot(&object).and_then(|object| draft.create(key, object, now)).map_err(table.named())?;
-            return Ok((object, true));
+            return Ok(Ok((object, true)));
         };
         let (mut object, read) = table.parse_with_version(item)?;
         let before = snapshot(&object).map_err(table.named())?;
         let version = object.__version();
-        closure(&mut object)?;
+        if let Err(refused) = closure(&mut object) {
+            return Ok(Err(refused));
+        }
         object.__set_version(version);
         let is_changed = snapshot(&object)
             .and_then(|after| draft.change(&before, after, read, now))
             .map_err(table.named())?;
-        Ok((object, is_changed))
+        Ok(Ok((object, is_changed)))
     }
 }
 
 /// An update that waits to be sent; see [`Table::update`].
 #[must_use = "nothing is read or written until the call is awaited"]
 pub struct Update<'f, T, F> {
-    call: Call<T, F>,
-    lifetime: PhantomData<&'f mut ()>,
+    call: Call<'f, T, F>,
 }
 
 impl<T, F> Update<'_, T, F> {
@@ -282,15 +265,14 @@ impl<'f, T: Versioned, F: FnMut(&mut T) + Send + 'f> IntoFuture for Update<'f, T
     type IntoFuture = BoxFuture<'f, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.call.run("update", None, infallible).await.map_err(Stop::failure) })
+        Box::pin(async move { self.call.run("update", None, infallible).await.map(|Ok(object)| object) })
     }
 }
 
 /// An update that may refuse that waits to be sent; see [`Table::try_update`].
 #[must_use = "nothing is read or written until the call is awaited"]
 pub struct TryUpdate<'f, T, F> {
-    call: Call<T, F>,
-    lifetime: PhantomData<&'f mut ()>,
+    call: Call<'f, T, F>,
 }
 
 impl<T, F> TryUpdate<'_, T, F> {
@@ -311,12 +293,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            self.call.run("try_update", None, |change: &mut F, object: &mut T| change(object)).await.map_err(
-                |stop| match stop {
-                    Stop::Refused(error) => error,
-                    Stop::Failed(error) => error.into(),
-                },
-            )
+            self.call.run("try_update", None, |change: &mut F, object: &mut T| change(object)).await?
         })
     }
 }
@@ -324,9 +301,8 @@ where
 /// An update or create that waits to be sent; see [`Table::update_or_create`].
 #[must_use = "nothing is read or written until the call is awaited"]
 pub struct UpdateOrCreate<'f, T, I, F> {
-    call: Call<T, F>,
+    call: Call<'f, T, F>,
     init: I,
-    lifetime: PhantomData<&'f mut ()>,
 }
 
 impl<T, I, F> UpdateOrCreate<'_, T, I, F> {
@@ -345,9 +321,9 @@ where
     type IntoFuture = BoxFuture<'f, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { call, mut init, .. } = self;
+        let Self { call, mut init } = self;
         Box::pin(async move {
-            call.run("update_or_create", Some(&mut init), infallible).await.map_err(Stop::failure)
+            call.run("update_or_create", Some(&mut init), infallible).await.map(|Ok(object)| object)
         })
     }
 }
