@@ -1,6 +1,6 @@
 //! What a caller demands of the stored item beside its version, and how both are joined.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -106,34 +106,23 @@ impl Condition {
         if let Some(contradiction) = &self.contradiction {
             return Err(contradiction.clone());
         }
-        let mut unused: HashSet<&str> = HashSet::new();
-        unused.extend(self.placeholders.names.keys().map(String::as_str));
-        unused.extend(self.placeholders.values.keys().map(String::as_str));
-        let given = unused.clone();
-        if let Some(placeholder) = given.iter().find(|placeholder| is_reserved(placeholder)) {
-            return Err(format!("{placeholder} is reserved: placeholders must not begin with #_ or :_"));
-        }
         for part in &self.parts {
             if part.is_empty() {
                 return Err("the expression is empty".into());
             }
             check_parentheses(part)?;
-            for placeholder in placeholders_in(part) {
-                unused.remove(placeholder);
-                if is_reserved(placeholder) {
-                    return Err(format!(
-                        "{placeholder} is reserved: placeholders must not begin with #_ or :_"
-                    ));
-                }
-                if !given.contains(placeholder) {
-                    let method = if placeholder.starts_with('#') { "name" } else { "value" };
-                    return Err(format!(
-                        "{placeholder} stands for nothing; add `.{method}(\"{placeholder}\", ..)`"
-                    ));
-                }
-            }
         }
-        match unused.iter().min() {
+        let Placeholders { names, values } = &self.placeholders;
+        let given: BTreeSet<&str> = names.keys().chain(values.keys()).map(String::as_str).collect();
+        let used: BTreeSet<&str> = self.parts.iter().flat_map(|part| placeholders_in(part)).collect();
+        if let Some(placeholder) = given.union(&used).find(|placeholder| is_reserved(placeholder)) {
+            return Err(format!("{placeholder} is reserved: placeholders must not begin with #_ or :_"));
+        }
+        if let Some(placeholder) = used.difference(&given).next() {
+            let method = if placeholder.starts_with('#') { "name" } else { "value" };
+            return Err(format!("{placeholder} stands for nothing; add `.{method}(\"{placeholder}\", ..)`"));
+        }
+        match given.difference(&used).next() {
             Some(placeholder) => Err(format!("{placeholder} is not used in the expression")),
             None => Ok(()),
         }
@@ -192,38 +181,46 @@ fn without_outer_parentheses(expression: &str) -> &str {
     }
 }
 
-/// The condition expression of a write.
-pub(crate) fn render(
-    expect: Expect,
-    extra: Option<&Condition>,
-    schema: &Schema,
-    placeholders: &mut Placeholders,
-) -> Result<String, Invalid> {
-    let mut expression = expect.render(schema, placeholders);
-    if let Some(extra) = extra {
-        extra.check().map_err(|problem| Invalid::request(format!("condition: {problem}")))?;
-        for part in &extra.parts {
-            expression.push_str(" AND (");
-            expression.push_str(part);
-            expression.push(')');
+/// What a write rests on.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'c> {
+    pub(crate) schema: &'static Schema,
+    pub(crate) expect: Expect,
+    /// What the caller demands besides.
+    pub(crate) extra: Option<&'c Condition>,
+}
+
+impl Terms<'_> {
+    /// The condition expression; what its placeholders stand for is added to `placeholders`.
+    pub(crate) fn render(self, placeholders: &mut Placeholders) -> Result<String, Invalid> {
+        let mut expression = self.expect.render(self.schema, placeholders);
+        if let Some(extra) = self.extra {
+            extra.check().map_err(|problem| Invalid::request(format!("condition: {problem}")))?;
+            for part in &extra.parts {
+                expression.push_str(" AND (");
+                expression.push_str(part);
+                expression.push(')');
+            }
+            let Placeholders { names, values } = extra.placeholders.clone();
+            placeholders.names.extend(names);
+            placeholders.values.extend(values);
+            check_length("condition", &expression)?;
         }
-        let Placeholders { names, values } = extra.placeholders.clone();
-        placeholders.names.extend(names);
-        placeholders.values.extend(values);
-        check_length("condition", &expression)?;
+        Ok(expression)
     }
-    Ok(expression)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::item::StoredVersion;
 
     /// The expression for `expect`, and what its placeholders stand for.
     fn rendered(expect: Expect, extra: Option<&Condition>) -> Result<(String, Placeholders), Invalid> {
         let mut placeholders = Placeholders::default();
-        let expression = render(expect, extra, Schema::EXAMPLE, &mut placeholders)?;
+        let expression = Terms { schema: Schema::EXAMPLE, expect, extra }.render(&mut placeholders)?;
         Ok((expression, placeholders))
     }
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::condition::Condition;
+use crate::condition::{Condition, Terms};
 use crate::expect::Expect;
 use crate::expression::Changes;
 use crate::invalid::Invalid;
@@ -97,10 +97,11 @@ impl Draft {
         extra: Option<&Condition>,
     ) -> Result<Option<(ConditionalWrite, Option<Item>)>, Invalid> {
         let Some(Pending { expect, version, changes }) = self.pending else { return Ok(None) };
+        let terms = Terms { schema, expect, extra };
         let (item, written) = if self.is_shared { (self.item.clone(), self.item) } else { (self.item, None) };
         let write = match (expect, item) {
-            (Expect::Absent, Some(item)) => ConditionalWrite::put(schema, item, expect, version, extra)?,
-            _ => ConditionalWrite::change(schema, key.clone(), changes, expect, version, extra)?,
+            (Expect::Absent, Some(item)) => ConditionalWrite::put(terms, item, version)?,
+            _ => ConditionalWrite::change(terms, key.clone(), changes, version)?,
         };
         let written = written.map(|mut item| {
             item.insert(schema.version.to_owned(), AttributeValue::N(version.to_string()));

@@ -255,6 +255,7 @@ pub mod guide;
 mod invalid;
 mod item;
 mod key;
+mod lock;
 mod options;
 mod queue;
 mod random;

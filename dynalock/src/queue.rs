@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use tokio::sync::OwnedMutexGuard;
@@ -17,6 +17,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Result, Unknown};
 use crate::item::Item;
 use crate::key::KeyId;
+use crate::lock::lock;
 use crate::retry::{Budget, IMMEDIATE, Retry};
 use crate::schema::Schema;
 use crate::send::Single;
@@ -85,11 +86,6 @@ struct Flight {
     written: Option<Item>,
     as_of: u64,
     members: Members,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that is done under a lock can panic half way.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Queues {

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Get, ItemResponse, TransactGetItem};
 
 use crate::commit::{Commit, check_actions};
+use crate::condition::Terms;
 use crate::error::{Conflict, Error, Result};
 use crate::expect::Expect;
 use crate::expression::Changes;
@@ -356,17 +357,16 @@ impl Entry {
     /// What a commit does to the item; nothing but a check if this transaction only read it.
     fn into_write(self) -> Result<(Target, ConditionalWrite)> {
         let Self { target, schema, key, expect, change, .. } = self;
+        let terms = Terms { schema, expect, extra: None };
         let write = match change {
             Some(Change::Store { version, changes, is_whole: false, .. }) if expect != Expect::Absent => {
-                ConditionalWrite::change(schema, key, changes, expect, version, None)
+                ConditionalWrite::change(terms, key, changes, version)
             }
             Some(Change::Store { version, changes, .. }) => {
-                ConditionalWrite::put(schema, changes.into_item(key), expect, version, None)
+                ConditionalWrite::put(terms, changes.into_item(key), version)
             }
-            Some(Change::Remove) if expect != Expect::Absent => {
-                ConditionalWrite::delete(schema, key, expect, None)
-            }
-            Some(Change::Remove) | None => ConditionalWrite::check(schema, key, expect, None),
+            Some(Change::Remove) if expect != Expect::Absent => ConditionalWrite::delete(terms, key),
+            Some(Change::Remove) | None => ConditionalWrite::check(terms, key),
         };
         let write = write.map_err(|invalid| invalid.in_table(&target.table))?;
         Ok((target, write))

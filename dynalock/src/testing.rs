@@ -34,7 +34,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{future, io};
 
@@ -49,6 +49,8 @@ use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::retry::ErrorKind;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+
+use crate::lock::lock;
 
 /// What happens to one request, and each time that the SDK sends it again is one more.
 #[derive(Clone, Debug)]
@@ -277,11 +279,6 @@ impl HttpConnector for Faulty {
             strike(plan.next_fault(&request), inner, request).await
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that is done under a lock can panic half way.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The operation that `request` calls, or `""`.

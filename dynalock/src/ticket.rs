@@ -1,10 +1,11 @@
 //! What a caller shares with those who carry its change: how far that is, and what became of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
 use crate::failure::SdkFailure;
+use crate::lock::lock;
 use crate::write::Intent;
 
 /// What became of a write, for one of its members.
@@ -42,18 +43,13 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    fn lock(&self) -> MutexGuard<'_, Status> {
-        // Nothing that is done under the lock can panic half way.
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn status(&self) -> Status {
-        self.lock().clone()
+        lock(&self.status).clone()
     }
 
     /// Ends the caller's part, and returns how far it is. What was not sent yet then never is.
     pub(crate) fn withdraw(&self) -> Status {
-        let mut status = self.lock();
+        let mut status = lock(&self.status);
         if matches!(*status, Status::Drafted) {
             *status = Status::Withdrawn;
         }
@@ -67,7 +63,7 @@ impl Ticket {
 
     fn end(&self, status: Status) {
         let is_through = !matches!(status, Status::Done(Outcome::Again | Outcome::Smaller(_)));
-        *self.lock() = status;
+        *lock(&self.status) = status;
         if is_through {
             self.is_answered.notify_one();
         }
@@ -93,7 +89,7 @@ impl Members {
     /// Lets the write go out, unless it holds what a caller has withdrawn.
     pub(crate) fn seal(&self, intent: Intent) -> bool {
         self.0.iter().all(|ticket| {
-            let mut status = ticket.lock();
+            let mut status = lock(&ticket.status);
             let is_drafted = matches!(*status, Status::Drafted);
             if is_drafted {
                 *status = Status::Sent(intent);
@@ -133,7 +129,7 @@ impl Members {
 impl Drop for Members {
     fn drop(&mut self) {
         for ticket in &self.0 {
-            let mut status = ticket.lock();
+            let mut status = lock(&ticket.status);
             if matches!(*status, Status::Drafted) {
                 *status = Status::Done(Outcome::Again);
             }

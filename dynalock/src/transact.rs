@@ -18,8 +18,8 @@ use crate::tx::Tx;
 ///
 /// `run` reads with [`Tx::get`], and says what to write with [`Tx::save`] and its like. At its end everything is written by
 /// one `TransactWriteItems`, which also checks that what was read and not written is still stored as it was read. If another
-/// writer was faster, nothing is written, and `run` is called again: at once on the items that the refusal returned, and if that
-/// is refused as well, after a delay and on fresh reads. It must not have effects of its own. If it returns an error, nothing is
+/// writer was faster, nothing is written, and `run` is called again: twice at once, on the items that the refusal returned, and
+/// from then on after a delay and on fresh reads. It must not have effects of its own. If it returns an error, nothing is
 /// written. If what stands in the way is an item that it wrote without having read it, another run would not help, and the
 /// conflict is the answer.
 ///

@@ -1,13 +1,14 @@
 //! What the closure of a transaction reads and writes with.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::invalid::Invalid;
 use crate::key::{IntoKey, KeyId};
+use crate::lock::lock;
 use crate::retry::{Budget, Retry};
 use crate::run::{Known, Run};
 use crate::table::Table;
@@ -120,11 +121,6 @@ impl fmt::Debug for Tx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tx").field("run", &*lock(&self.run)).finish_non_exhaustive()
     }
-}
-
-fn lock(run: &Mutex<Option<Run>>) -> MutexGuard<'_, Option<Run>> {
-    // A closure that panics ends its transaction; nobody goes on with a run that is half done.
-    run.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a run is found once its closure has come to its end.

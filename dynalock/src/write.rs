@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
     Update,
 };
 
-use crate::condition::{self, Condition};
+use crate::condition::{Condition, Terms};
 use crate::expect::Expect;
 use crate::expression::{Changes, Placeholders};
 use crate::invalid::Invalid;
@@ -147,114 +147,85 @@ impl ConditionalWrite {
         extra: Option<&Condition>,
         now: impl Now,
     ) -> Result<Self, Invalid> {
+        let schema = object.schema;
         let expect = match kind {
             Kind::Create => Expect::Absent,
             _ => Expect::version(object.version()?),
         };
-        Self::expecting(expect, kind, object, extra, now)
-    }
-
-    /// Does `kind` to the item of `object`, if what is stored is as expected.
-    pub(crate) fn expecting(
-        expect: Expect,
-        kind: Kind,
-        object: Snapshot,
-        extra: Option<&Condition>,
-        now: impl Now,
-    ) -> Result<Self, Invalid> {
-        let schema = object.schema;
+        let terms = Terms { schema, expect, extra };
         match kind {
             Kind::Create => {
                 let version = object.first_version(now)?;
-                Self::put(schema, object.into_item(), expect, version, extra)
+                Self::put(terms, object.into_item(), version)
             }
             Kind::Replace => {
                 let version = object.next_version(now)?;
-                Self::put(schema, object.into_item(), expect, version, extra)
+                Self::put(terms, object.into_item(), version)
             }
             Kind::Save => {
                 let (version, key) = (object.next_version(now)?, object.key.clone());
-                Self::change(schema, key, Changes::all(object), expect, version, extra)
+                Self::change(terms, key, Changes::all(object), version)
             }
             Kind::Touch => {
                 let version = object.next_version(now)?;
-                Self::change(schema, object.key, Changes::default(), expect, version, extra)
+                Self::change(terms, object.key, Changes::default(), version)
             }
-            Kind::Delete => Self::delete(schema, object.key, expect, extra),
-            Kind::Check => Self::check(schema, object.key, expect, extra),
+            Kind::Delete => Self::delete(terms, object.key),
+            Kind::Check => Self::check(terms, object.key),
         }
     }
 
-    /// Removes the item under `key` if it is as expected.
-    pub(crate) fn delete(
-        schema: &'static Schema,
-        key: Item,
-        expect: Expect,
-        extra: Option<&Condition>,
-    ) -> Result<Self, Invalid> {
-        Self::new(schema, Action::Delete { key }, expect, None, None, extra, Placeholders::default())
+    /// Removes the item under `key`.
+    pub(crate) fn delete(terms: Terms<'_>, key: Item) -> Result<Self, Invalid> {
+        Self::new(terms, Action::Delete { key }, None, None, Placeholders::default())
     }
 
     /// Changes nothing, but lets a transaction fail unless the item under `key` is as expected.
-    pub(crate) fn check(
-        schema: &'static Schema,
-        key: Item,
-        expect: Expect,
-        extra: Option<&Condition>,
-    ) -> Result<Self, Invalid> {
-        Self::new(schema, Action::Check { key }, expect, None, None, extra, Placeholders::default())
+    pub(crate) fn check(terms: Terms<'_>, key: Item) -> Result<Self, Invalid> {
+        Self::new(terms, Action::Check { key }, None, None, Placeholders::default())
     }
 
-    /// Stores `item` at `version`, if what is stored is as expected.
-    pub(crate) fn put(
-        schema: &'static Schema,
-        mut item: Item,
-        expect: Expect,
-        version: u64,
-        extra: Option<&Condition>,
-    ) -> Result<Self, Invalid> {
+    /// Stores `item` at `version`.
+    pub(crate) fn put(terms: Terms<'_>, mut item: Item, version: u64) -> Result<Self, Invalid> {
+        let schema = terms.schema;
         item.insert(schema.version.to_owned(), AttributeValue::N(version.to_string()));
         let stamp = draw(schema, version)?;
         item.extend(stamp.map(|stamp| (stamp.slot(schema.step, schema.stamps).to_owned(), stamp.value())));
         item::check_size(item.iter().map(|(name, value)| (name.as_str(), value)))?;
-        let action = Action::Put { item };
-        Self::new(schema, action, expect, Some(version), stamp, extra, Placeholders::default())
+        Self::new(terms, Action::Put { item }, Some(version), stamp, Placeholders::default())
     }
 
-    /// Makes `changes` in the item under `key` and raises it to `version`, if what is stored is as expected.
+    /// Makes `changes` in the item under `key` and raises it to `version`.
     pub(crate) fn change(
-        schema: &'static Schema,
+        terms: Terms<'_>,
         key: Item,
         changes: Changes,
-        expect: Expect,
         version: u64,
-        extra: Option<&Condition>,
     ) -> Result<Self, Invalid> {
+        let schema = terms.schema;
         item::check_size(changes.attributes())?;
         let mut placeholders = Placeholders::default();
         let stamp = draw(schema, version)?;
         let slot = stamp.map(|stamp| (stamp.slot(schema.step, schema.stamps), stamp.value()));
         let expression = changes.render((schema.version, version), slot, &mut placeholders)?;
-        let action = Action::Update { key, expression };
-        Self::new(schema, action, expect, Some(version), stamp, extra, placeholders)
+        Self::new(terms, Action::Update { key, expression }, Some(version), stamp, placeholders)
     }
 
     fn new(
-        schema: &'static Schema,
+        terms: Terms<'_>,
         action: Action,
-        expect: Expect,
         next_version: Option<u64>,
         stamp: Option<Stamp>,
-        extra: Option<&Condition>,
         mut placeholders: Placeholders,
     ) -> Result<Self, Invalid> {
-        let condition = condition::render(expect, extra, schema, &mut placeholders)?;
+        let condition = terms.render(&mut placeholders)?;
         let operation = match action {
             Action::Put { .. } => Operation::PutItem,
             Action::Update { .. } => Operation::UpdateItem,
             Action::Delete { .. } => Operation::DeleteItem,
             Action::Check { .. } => Operation::ConditionCheck,
         };
+        let Terms { schema, expect, extra } = terms;
         let intent =
             Intent { schema, operation, expect, next_version, stamp, is_conditional: extra.is_some() };
         Ok(Self { intent, action, condition, placeholders })
