@@ -191,8 +191,8 @@
 //! | [`OutcomeUnknown`](Error::OutcomeUnknown) | may or may not have been applied; nothing else was tried |
 //! | every other error | was not applied |
 //!
-//! This holds even when replies are lost. A conditional write can be applied while its reply is lost; the SDK sends it again, and the
-//! write fails the check that its first copy has made obsolete. A loop that takes this for a conflict applies its change twice.
+//! This holds even when replies are lost. A conditional write can be applied while its reply is lost. The SDK then sends it again,
+//! and it fails the check that its first copy has made obsolete. A loop that takes this for a conflict applies its change twice.
 //! dynalock leaves a stamp in every item that it stores, finds it in the item that the failed check returns, and so tells its own
 //! write from another's. A change closure is never run again after a write that may have been applied. How that works, what it
 //! costs, and what it rests on is in [`guide::what_ok_means`]. In short, it holds as long as
