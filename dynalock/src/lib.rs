@@ -1,10 +1,10 @@
 //! Optimistic locking for Amazon DynamoDB: mark one field of a struct as its version, and no write overwrites what another
 //! application wrote since you read.
 //!
-//! Several applications read and write one table, and DynamoDB has no locks on items. So every item carries a version, every
-//! write demands that the version is still the one that was read, and raises it. If another writer was faster, the write
-//! is refused, and is tried again on the item as it is now. dynalock does that for every write, and a struct without a
-//! version does not compile.
+//! Several applications read and write one table, and DynamoDB has no locks on items. So every item carries a version. Every
+//! write demands that the version is still the one that was read, and raises it. If another writer was faster, the write is
+//! refused. [`update`](Table::update), [`try_update`](Table::try_update) and [`transact`](transact()) then try again on the item
+//! as it is now; [`save`](Table::save) and the like hand you the stored item. A struct without a version does not compile.
 //!
 #![cfg_attr(feature = "embedded", doc = "```")]
 #![cfg_attr(not(feature = "embedded"), doc = "```ignore")]
@@ -48,9 +48,9 @@
 //! | [`start`](guide::start) | how to get from an empty project to the first conflict, without AWS |
 //! | [`how_it_works`](guide::how_it_works) | what each call sends, and why that keeps two applications apart |
 //! | [`conflicts`](guide::conflicts) | what to do with a refused write, and how to show it to people |
-//! | [`what_ok_means`](guide::what_ok_means) | what holds when replies are lost, what that rests on, and what to do if nobody can say |
+//! | [`what_ok_means`](guide::what_ok_means) | what holds when replies are lost, what that rests on, and what to do if the outcome is unknown |
 //! | [`transactions`](guide::transactions) | how several items change together, and what is isolated from what |
-//! | [`contention`](guide::contention) | what to do where many write one item |
+//! | [`contention`](guide::contention) | what to do where many writers share one item |
 #![cfg_attr(
     feature = "embedded",
     doc = "| [`testing`](guide::testing) | how to test conflicts and lost replies |"
@@ -61,7 +61,7 @@
 )]
 //! | [`single_table`](guide::single_table) | how several structs share a table |
 //! | [`etag`](guide::etag) | how a version becomes the `ETag` of an HTTP service |
-//! | [`moving`](guide::moving) | how to come from Java, PynamoDB, .NET, toasty, or requests by hand |
+//! | [`moving`](guide::moving) | how to change over from Java, PynamoDB, .NET, toasty, or hand-written requests |
 //! | [`interoperation`](guide::interoperation) | what applications in other languages must agree on |
 //! | [`iam`](guide::iam) | which permissions each call needs |
 //! | [`capacity`](guide::capacity) | what each call costs |
@@ -73,18 +73,18 @@
 //! | you have | you want | call |
 //! |---|---|---|
 //! | a change | to apply it to whatever is stored | [`update`](Table::update), [`try_update`](Table::try_update) if it may refuse |
-//! | a change | the same, or to begin with a fresh item | [`update_or_create`](Table::update_or_create) |
+//! | a change | the same, or to start from a fresh item | [`update_or_create`](Table::update_or_create) |
 //! | an object | to store it for the first time | [`create`](Table::create) |
 //! | an object | to write it back | [`save`](Table::save); attributes that its struct doesn't know stay |
 //! | an object | to write it back and drop everything else | [`replace`](Table::replace) |
-//! | an object | others to notice | [`touch`](Table::touch) |
-//! | an object | it gone | [`delete`](Table::delete) |
-//! | many objects | each of them written, whatever becomes of the others | [`create_all`](Table::create_all), [`save_all`](Table::save_all), [`delete_all`](Table::delete_all) |
+//! | an object | to raise the version only, so that others notice | [`touch`](Table::touch) |
+//! | an object | to delete its item | [`delete`](Table::delete) |
+//! | many objects | to write each of them, whatever becomes of the others | [`create_all`](Table::create_all), [`save_all`](Table::save_all), [`delete_all`](Table::delete_all) |
 //! | a key, or many | to read | [`get`](Table::get), [`get_many`](Table::get_many) |
-//! | an item from a query | a struct that can be saved | [`parse`](Table::parse) |
-//! | several objects | all of them written, or none | [`Transaction`] |
-//! | a change to several items | to read and write them as if alone; again on a conflict | [`transact`](transact()) |
-//! | a request of your own | the condition of one write | [`save_write`](Versioned::save_write) and its like |
+//! | an item from a query | to make a struct of it that can be saved | [`parse`](Table::parse) |
+//! | several objects | to write all of them, or none | [`Transaction`] |
+//! | a change to several items | to read and write them as if alone, and again after a conflict | [`transact`](transact()) |
+//! | a request of your own | the condition of one write | [`save_write`](Versioned::save_write) and the like |
 //!
 //! Calls with options are builders. Add options, then `.await`:
 //!
@@ -105,11 +105,11 @@
 //! # }
 //! ```
 //!
-//! Where a future is asked for, as in `tokio::spawn` and `join_all`, call `.into_future()` on the builder.
+//! Where a function takes a future, as `tokio::spawn` and `join_all` do, call `.into_future()` on the builder.
 //!
 //! # Keys
 //!
-//! The key of a call is the value of the partition key, or with a sort key a pair:
+//! A key is the value of the partition key or, with a sort key, a pair:
 //!
 //! ```no_run
 //! # use dynalock::{Table, Versioned};
@@ -155,7 +155,7 @@
 //!
 //! # Several items
 //!
-//! [`transact`](transact()) reads, and writes all or nothing; what it read and did not write is checked as well.
+//! [`transact`](transact()) reads items, and writes all or nothing. What it only read is checked as well.
 //!
 //! ```no_run
 //! # use dynalock::{Error, Table, Versioned};
@@ -175,11 +175,10 @@
 //! # }
 //! ```
 //!
-//! [`Transaction`] writes objects that you hold already. What is isolated from what, what it costs, and patterns:
-//! [`guide::transactions`].
+//! [`Transaction`] writes objects that you already hold. On isolation, cost and patterns, see [`guide::transactions`].
 //!
-//! Where many writers want one item, keep the [`Table`] and clone it: its updates take turns, or share a write if it is
-//! [`coalescing`](Table::coalescing). What contention costs, and how to see it: [`guide::contention`].
+//! Where many writers share one item, keep the [`Table`] and clone it: its updates take turns, or share a write if it is
+//! [`coalescing`](Table::coalescing). On what contention costs, and how to see it, see [`guide::contention`].
 //!
 //! Applications in other languages may write the same table; what they must agree on: [`guide::interoperation`].
 //!
@@ -190,16 +189,16 @@
 //! | `Ok` | was applied exactly once |
 //! | [`Conflict`](Error::Conflict), [`AlreadyExists`](Error::AlreadyExists), [`NotFound`](Error::NotFound), [`ConditionFailed`](Error::ConditionFailed) | was not applied, and never will be |
 //! | [`OutcomeUnknown`](Error::OutcomeUnknown) | may or may not have been applied; nothing else was tried |
+//! | every other error | was not applied |
 //!
-//! Also when replies are lost. A conditional write can be applied while its reply is lost; the SDK sends it again, and the
-//! write fails the check that its first copy has made obsolete. A loop that takes this for a conflict applies its change twice.
-//! dynalock leaves a stamp with every write, finds it in the item that the failed check returns, and so tells its own write
-//! from another's. A change closure is never run again after a write that may have been applied. How that works, what it costs,
-//! and what it rests on: [`guide::what_ok_means`]. In short, it holds as long as
+//! This holds even when replies are lost. A conditional write can be applied while its reply is lost. The SDK then sends it again,
+//! and it fails the check that its first copy has made obsolete. A loop that takes this for a conflict applies its change twice.
+//! dynalock leaves a stamp in every item that it stores, finds it in the item that the failed check returns, and so tells its own
+//! write from another's. A change closure is never run again after a write that may have been applied. How that works, what it
+//! costs, and what it rests on is in [`guide::what_ok_means`]. In short, it holds as long as
 //!
-//! - **every writer raises the version**: also other services, scripts and consoles. And the same one: a struct that names the
-//!   attribute otherwise, after a field was renamed, takes every item for one without a version. Keep the old name with
-//!   `#[serde(rename = "..")]`.
+//! - **every writer raises the version**, including other services, scripts and consoles, and all raise the same attribute: after
+//!   a field was renamed, a struct takes every item for one without a version. Keep the old name with `#[serde(rename = "..")]`.
 //! - **a version is never used twice for a key**: where items are deleted and created again, use
 //!   `#[dynalock(version, start = "clock")]`.
 //! - **writes go to one Region**, or to a global table with multi-Region strong consistency.
@@ -207,13 +206,13 @@
 //!
 //! # The version
 //!
-//! A plain number attribute, which mappers for other languages can read and raise as well. 0, NULL and absent mean that
-//! there is no version yet; the next write gives one. See the [derive](macro@Versioned) for `start`, `step` and types.
+//! It is a plain number attribute, which mappers for other languages can read and raise as well. 0, NULL and absent mean that
+//! there is no version yet; the next write sets one. See the [derive](macro@Versioned) for `start`, `step` and types.
 //!
 //! # Testing
 //!
 //! With the feature `embedded`, `embedded::Engine` is a DynamoDB in your process behind a real SDK client, in memory or on
-//! a file, and `testing::Faults` loses replies and holds requests up by script (see the guide's page `testing`):
+//! a file, and `testing::Faults` loses replies and holds up requests by script (see the guide's page `testing`):
 //!
 #![cfg_attr(feature = "embedded", doc = "```")]
 #![cfg_attr(not(feature = "embedded"), doc = "```ignore")]
