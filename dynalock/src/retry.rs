@@ -68,8 +68,9 @@ impl Retry {
     }
 
     /// At most this much time for the whole call: all attempts and delays, and the wait for other calls of
-    /// [`update`](crate::Table::update). A closure is not interrupted, but once the time is up nothing is sent any more. An attempt that is under way when the time is up is given up; if that is a write, the
-    /// call ends in [`OutcomeUnknown`](Error::OutcomeUnknown).
+    /// [`update`](crate::Table::update). A closure is not interrupted, but once the time is up nothing is sent any more. An
+    /// attempt that is under way by then is given up; if that is a write, the call ends in
+    /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
