@@ -2,7 +2,6 @@
     "this field is not marked as the version\nhelp: write `#[dynalock(version)]` above it"
 }
 #[automatically_derived]
-#[allow(deprecated)]
 impl<B: Clone> ::dynalock::Versioned for Document<B>
 where
     for<'__dynalock> Self: ::dynalock::__private::Stored<'__dynalock>,

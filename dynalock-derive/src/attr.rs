@@ -2,7 +2,8 @@
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Attribute, Lit, LitInt, LitStr, Meta, Path};
+use syn::parse::Parser;
+use syn::{Attribute, Lit, LitStr, Meta, Path};
 
 use crate::ctxt::Ctxt;
 use crate::symbol::{
@@ -131,6 +132,21 @@ impl Place {
         }
     }
 
+    /// The place with the words that don't belong here.
+    fn other(self) -> Self {
+        match self {
+            Self::Struct => Self::Field,
+            Self::Field => Self::Struct,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Struct => "the struct",
+            Self::Field => "a field",
+        }
+    }
+
     fn choice(self) -> &'static str {
         match self {
             Self::Struct => "a struct takes `stamps` and `crate`",
@@ -181,13 +197,15 @@ fn report_word(cx: &Ctxt, word: &Ident, place: Place) -> Option<&'static str> {
         }
         return Some(misplaced);
     }
-    let meant = did_you_mean(&word.to_string(), place.words());
-    let what = format!("unknown dynalock attribute `{word}`");
-    match meant {
-        Some(meant) => cx.error(word, what, format!("did you mean `{meant}`? {}", place.choice())),
-        None => cx.error(word, what, place.choice()),
-    }
-    meant
+    let here = did_you_mean(&word.to_string(), place.words());
+    let there = did_you_mean(&word.to_string(), place.other().words());
+    let help = match (here, there) {
+        (Some(meant), _) => format!("did you mean `{meant}`? {}", place.choice()),
+        (None, Some(meant)) => format!("did you mean `{meant}`? it goes above {}", place.other().name()),
+        (None, None) => place.choice().to_owned(),
+    };
+    cx.error(word, format!("unknown dynalock attribute `{word}`"), help);
+    here.or(there)
 }
 
 /// Keeps the first of two equal words and reports the second.
@@ -218,16 +236,16 @@ fn start(cx: &Ctxt, word: &Word) -> Option<Start> {
     match word.literal() {
         Some(Lit::Str(text)) if text.value() == CLOCK => return Some(Start::Clock),
         Some(Lit::Str(text)) if did_you_mean(&text.value(), &[CLOCK]).is_some() => {
-            cx.error(text, "`start` expects a number or \"clock\"", "did you mean \"clock\"?");
+            cx.error(text, "`start` expects a whole number or \"clock\"", "did you mean \"clock\"?");
         }
-        Some(Lit::Int(number)) => match plain_number(&number) {
+        Some(Lit::Int(number)) => match number.base10_parse().ok() {
             Some(0) => {
                 cx.error(word, "`start` is 1 or more", "version 0 means that an item was never stored");
             }
             Some(first) => return Some(Start::At(first)),
             None => cx.error(word, "`start` expects a whole number of at most 64 bits", HELP),
         },
-        _ => cx.error(word, "`start` expects a number or \"clock\"", HELP),
+        _ => cx.error(word, "`start` expects a whole number or \"clock\"", HELP),
     }
     None
 }
@@ -235,12 +253,12 @@ fn start(cx: &Ctxt, word: &Word) -> Option<Start> {
 fn step(cx: &Ctxt, word: &Word) -> Option<u64> {
     const HELP: &str = "write `step = 2`";
     match word.literal() {
-        Some(Lit::Int(number)) => match plain_number(&number) {
+        Some(Lit::Int(number)) => match number.base10_parse().ok() {
             Some(0) => cx.error(word, "`step` is 1 or more", "every write must raise the version"),
             Some(step) => return Some(step),
             None => cx.error(word, "`step` expects a whole number of at most 64 bits", HELP),
         },
-        _ => cx.error(word, "`step` expects a number", HELP),
+        _ => cx.error(word, "`step` expects a whole number", HELP),
     }
     None
 }
@@ -249,33 +267,27 @@ fn stamps(cx: &Ctxt, word: &Word) -> Option<u8> {
     const HELP: &str = "write `stamps = 4`, the default; 0 keeps none";
     match word.literal() {
         Some(Lit::Int(number)) => {
-            let stamps = plain_number(&number).and_then(|stamps| u8::try_from(stamps).ok());
+            let stamps: Option<u8> = number.base10_parse().ok();
             match stamps.filter(|stamps| *stamps <= MAX_STAMPS) {
                 Some(stamps) => return Some(stamps),
                 None => cx.error(number, format!("`stamps` goes from 0 to {MAX_STAMPS}"), HELP),
             }
         }
-        _ => cx.error(word, format!("`stamps` expects a number from 0 to {MAX_STAMPS}"), HELP),
+        _ => cx.error(word, format!("`stamps` expects a whole number from 0 to {MAX_STAMPS}"), HELP),
     }
     None
 }
 
 fn path(cx: &Ctxt, word: &Word) -> Option<Path> {
-    if let Some(Lit::Str(text)) = word.literal()
-        && let Ok(path) = text.parse_with(Path::parse_mod_style)
-    {
-        return Some(path);
+    let path = match (&word.value, word.text()) {
+        (_, Some(text)) => text.parse_with(Path::parse_mod_style).ok(),
+        (Value::Is(tokens), None) => Path::parse_mod_style.parse2(tokens.clone()).ok(),
+        _ => None,
+    };
+    if path.is_none() {
+        cx.error(word, "`crate` expects the path of dynalock", "write `crate = \"path::to::dynalock\"`");
     }
-    cx.error(
-        word,
-        "`crate` expects the path of dynalock in quotes",
-        "write `crate = \"path::to::dynalock\"`",
-    );
-    None
-}
-
-fn plain_number(number: &LitInt) -> Option<u64> {
-    if number.suffix().is_empty() { number.base10_parse().ok() } else { None }
+    path
 }
 
 /// One entry of an attribute's list.

@@ -37,9 +37,10 @@ pub(crate) fn expand(checked: Checked<'_>) -> TokenStream {
     let version_item = quote_spanned!(here(version_type.span())=> type Version = #version_type;);
     let version_field = version.ident;
     let checks = constant_checks(checked, &private);
+    let allow_deprecated = allow_deprecated(model);
     quote! {
         #[automatically_derived]
-        #[allow(deprecated)]
+        #allow_deprecated
         impl #impl_generics #krate::Versioned for #ident #type_generics #bounds {
             #key
             #version_item
@@ -110,8 +111,9 @@ fn key_attribute(field: &Field<'_>, private: &TokenStream) -> TokenStream {
     quote!(#private::KeyAttribute { name: #name, scalar_type: #private::scalar_type::<#ty> })
 }
 
-/// What only the compiler can tell, behind aliases and for literals, in a constant of its own.
-fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> Option<TokenStream> {
+/// What only the compiler can tell, behind aliases and for literals: each in a constant of its own, so that every mistake is
+/// reported.
+fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
     let generics = checked.model.generics;
     let mut checks = Vec::new();
     for key in std::iter::once(checked.partition_key).chain(checked.sort_key) {
@@ -122,25 +124,29 @@ fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> Option<TokenS
     if !mentions_parameter(checked.version.ty, generics) {
         checks.extend(number_checks(checked.version, private));
     }
-    if checks.is_empty() {
-        return None;
+    let allow_deprecated = allow_deprecated(checked.model);
+    quote! {
+        #(
+            #allow_deprecated
+            const _: () = { #checks };
+        )*
     }
-    Some(quote! {
-        #[automatically_derived]
-        #[allow(deprecated)]
-        const _: () = {
-            #[allow(unused_imports)]
-            use #private::Allowed as _;
-            #(#checks)*
-        };
-    })
+}
+
+/// Generated code names what the struct names, so it may use what is deprecated where the struct may. Nothing is allowed
+/// elsewhere: where the lint is forbidden, that is an error.
+pub(crate) fn allow_deprecated(model: &Model<'_>) -> Option<TokenStream> {
+    model.uses_deprecated.then(|| quote!(#[allow(deprecated)]))
 }
 
 fn key_check(ty: &Type, private: &TokenStream) -> TokenStream {
     let message = format!("{}\nhelp: {}", not_a_key(ty), key_help(ty));
     let at = here(ty.span());
     let private = moved(private, at);
-    quote_spanned!(at=> #private::check(!#private::KeyProbe::<#ty>::REFUSED, #message);)
+    quote_spanned! {at=>
+        use #private::Allowed as _;
+        #private::check(!#private::KeyProbe::<#ty>::REFUSED, #message);
+    }
 }
 
 fn number_checks(version: &Field<'_>, private: &TokenStream) -> Vec<TokenStream> {

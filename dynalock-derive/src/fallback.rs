@@ -6,7 +6,7 @@ use syn::{DeriveInput, Type};
 
 use crate::bounds::mentions_parameter;
 use crate::check::{Roles, can_count};
-use crate::expand::key_type;
+use crate::expand::{allow_deprecated, key_type};
 use crate::model::Model;
 
 pub(crate) fn fallback(
@@ -34,10 +34,11 @@ pub(crate) fn fallback(
     let version =
         roles.and_then(|roles| roles.version).map(|field| field.ty).filter(owned).filter(|ty| can_count(ty));
     let version = version.map_or_else(|| quote!(::core::primitive::u64), |ty| quote!(#ty));
+    let allow_deprecated = model.and_then(allow_deprecated);
     quote! {
         #errors
         #[automatically_derived]
-        #[allow(deprecated)]
+        #allow_deprecated
         impl #impl_generics #krate::Versioned for #ident #type_generics
         where
             #(#own,)*

@@ -2,6 +2,7 @@
 
 pub(crate) const DYNALOCK: &str = "dynalock";
 pub(crate) const SERDE: &str = "serde";
+pub(crate) const DEPRECATED: &str = "deprecated";
 
 pub(crate) const PARTITION_KEY: &str = "partition_key";
 pub(crate) const SORT_KEY: &str = "sort_key";
@@ -34,8 +35,8 @@ pub(crate) const SKIP_SERIALIZING_IF: &str = "skip_serializing_if";
 pub(crate) const TAG: &str = "tag";
 pub(crate) const WITH: &str = "with";
 
-/// Words of serde above a struct that leave no map of named attributes.
-pub(crate) const SERDE_NO_ITEM: &[&str] = &["transparent", "from", "try_from", "into", "untagged", "remote"];
+/// Words of serde above a struct that leave it to other code how items are read or written.
+pub(crate) const SERDE_HIDES_ATTRIBUTES: &[&str] = &["from", "try_from", "into", "remote"];
 /// Words of serde that keep a key or a version from being stored in every item, or from being found there.
 pub(crate) const SERDE_NOT_AS_IT_IS: &[&str] = &[
     SKIP,
@@ -56,10 +57,12 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("id", PARTITION_KEY),
     ("key", PARTITION_KEY),
     ("pk", PARTITION_KEY),
+    ("primary_key", PARTITION_KEY),
     ("range", SORT_KEY),
     ("range_key", SORT_KEY),
     ("revision", VERSION),
     ("sk", SORT_KEY),
+    ("sort", SORT_KEY),
 ];
 
 /// The known word that was probably meant.
@@ -110,7 +113,9 @@ mod tests {
             ("partitionKey", PARTITION_KEY),
             ("partion_key", PARTITION_KEY),
             ("hash_key", PARTITION_KEY),
+            ("primary_key", PARTITION_KEY),
             ("sortkey", SORT_KEY),
+            ("sort", SORT_KEY),
             ("strat", START),
             ("stepp", STEP),
         ] {

@@ -1,7 +1,10 @@
 //! What generated code names. Not part of the public interface.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
 
 pub use serde::Serialize;
 pub use serde::de::DeserializeOwned;
@@ -57,6 +60,11 @@ never_keys! {
     [T] LinkedList<T>;
     [T] BinaryHeap<T>;
     [T, const N: usize] [T; N];
+    [T] [T];
+    [T: NeverKey + ?Sized] Box<T>;
+    [T: NeverKey + ?Sized] Rc<T>;
+    [T: NeverKey + ?Sized] Arc<T>;
+    [T: NeverKey + ToOwned + ?Sized] Cow<'_, T>;
     [T, S] HashSet<T, S>;
     [T] BTreeSet<T>;
     [K, V, S] HashMap<K, V, S>;

@@ -2,11 +2,13 @@ use dynalock::Versioned;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Versioned)]
-#[serde(transparent)]
 struct Order {
     #[dynalock(partition_key)]
+    id: [u8; 16],
+    #[dynalock(sort_key)]
+    line: Vec<u8>,
     #[dynalock(version)]
-    id: u64,
+    version: u64,
 }
 
 fn main() {}

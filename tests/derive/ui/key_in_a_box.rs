@@ -2,10 +2,11 @@ use dynalock::Versioned;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Versioned)]
-#[serde(untagged)]
 struct Order {
     #[dynalock(partition_key)]
-    id: String,
+    id: Box<[u8]>,
+    #[dynalock(sort_key)]
+    line: std::borrow::Cow<'static, [u16]>,
     #[dynalock(version)]
     version: u64,
 }
