@@ -173,7 +173,8 @@ fn dynalock_words(cx: &Ctxt, attrs: &[Attribute], place: Place, misread: &mut Mi
                 }
                 Piece::Word(word) => misread.note(report_word(cx, &word.name, place)),
                 Piece::Other(tokens) => {
-                    cx.error(tokens, "expected a word of dynalock", place.choice());
+                    let what = format!("expected a name such as `{}`, without quotes", place.words()[0]);
+                    cx.error(tokens, what, place.choice());
                     misread.unclear = true;
                 }
             }
@@ -240,7 +241,7 @@ fn start(cx: &Ctxt, word: &Word) -> Option<Start> {
         }
         Some(Lit::Int(number)) => match number.base10_parse().ok() {
             Some(0) => {
-                cx.error(word, "`start` is 1 or more", "version 0 means that an item was never stored");
+                cx.error(word, "`start` must be 1 or more", "version 0 means that an item was never stored");
             }
             Some(first) => return Some(Start::At(first)),
             None => cx.error(word, "`start` expects a whole number of at most 64 bits", HELP),
@@ -254,7 +255,7 @@ fn step(cx: &Ctxt, word: &Word) -> Option<u64> {
     const HELP: &str = "write `step = 2`";
     match word.literal() {
         Some(Lit::Int(number)) => match number.base10_parse().ok() {
-            Some(0) => cx.error(word, "`step` is 1 or more", "every write must raise the version"),
+            Some(0) => cx.error(word, "`step` must be 1 or more", "every write must raise the version"),
             Some(step) => return Some(step),
             None => cx.error(word, "`step` expects a whole number of at most 64 bits", HELP),
         },
@@ -270,7 +271,7 @@ fn stamps(cx: &Ctxt, word: &Word) -> Option<u8> {
             let stamps: Option<u8> = number.base10_parse().ok();
             match stamps.filter(|stamps| *stamps <= MAX_STAMPS) {
                 Some(stamps) => return Some(stamps),
-                None => cx.error(number, format!("`stamps` goes from 0 to {MAX_STAMPS}"), HELP),
+                None => cx.error(number, format!("`stamps` must be from 0 to {MAX_STAMPS}"), HELP),
             }
         }
         _ => cx.error(word, format!("`stamps` expects a whole number from 0 to {MAX_STAMPS}"), HELP),

@@ -78,14 +78,12 @@ impl<'a> Model<'a> {
     }
 }
 
-/// `#[deprecated]`, `#[allow(deprecated)]` or `#[expect(deprecated)]`
+/// `#[deprecated]` or `#[allow(deprecated)]`
 fn is_about_deprecated(attr: &Attribute) -> bool {
     match &attr.meta {
-        Meta::List(list) if attr.path().is_ident("allow") || attr.path().is_ident("expect") => {
-            split(list.tokens.clone())
-                .iter()
-                .any(|piece| matches!(piece, Piece::Word(word) if word.name == DEPRECATED))
-        }
+        Meta::List(list) if attr.path().is_ident("allow") => split(list.tokens.clone())
+            .iter()
+            .any(|piece| matches!(piece, Piece::Word(word) if word.name == DEPRECATED)),
         _ => attr.path().is_ident(DEPRECATED),
     }
 }

@@ -72,7 +72,7 @@ mod former {
 
     #[derive(Versioned)]
     pub(crate) struct Order {
-        #[expect(deprecated)]
+        #[allow(deprecated)]
         #[dynalock(partition_key)]
         pub(crate) id: FormerId,
         #[allow(deprecated)]
