@@ -3,16 +3,17 @@
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::Parser;
+use syn::spanned::Spanned;
 use syn::{Attribute, Lit, LitStr, Meta, Path};
 
 use crate::ctxt::Ctxt;
 use crate::symbol::{
     CLOCK, CRATE, DYNALOCK, FIELD_WORDS, PARTITION_KEY, SORT_KEY, STAMPS, START, STEP, STRUCT_WORDS, VERSION,
-    did_you_mean,
+    did_you_mean, is_one_of,
 };
 
 const DEFAULT_STAMPS: u8 = 4;
-const MAX_STAMPS: u8 = 32;
+pub(crate) const MAX_STAMPS: u8 = 32;
 
 /// A word with its value, which is missing where it was reported as wrong.
 pub(crate) struct Setting<T> {
@@ -41,9 +42,9 @@ impl StructAttrs {
         let mut read = Self::default();
         for word in dynalock_words(cx, attrs, Place::Struct, &mut read.misread) {
             if word.name == STAMPS {
-                once(cx, STAMPS, &mut read.stamps, word.setting(stamps(cx, &word)));
+                once(cx, &word, &mut read.stamps, stamps);
             } else if word.name == CRATE {
-                once(cx, CRATE, &mut read.krate, word.setting(path(cx, &word)));
+                once(cx, &word, &mut read.krate, path);
             }
         }
         read
@@ -77,18 +78,28 @@ impl FieldAttrs {
         let mut read = Self::default();
         for word in dynalock_words(cx, attrs, Place::Field, &mut read.misread) {
             if word.name == PARTITION_KEY {
-                once(cx, PARTITION_KEY, &mut read.partition_key, word.setting(nothing(cx, &word)));
+                once(cx, &word, &mut read.partition_key, nothing);
             } else if word.name == SORT_KEY {
-                once(cx, SORT_KEY, &mut read.sort_key, word.setting(nothing(cx, &word)));
+                once(cx, &word, &mut read.sort_key, nothing);
             } else if word.name == VERSION {
-                once(cx, VERSION, &mut read.version, word.setting(nothing(cx, &word)));
+                once(cx, &word, &mut read.version, nothing);
             } else if word.name == START {
-                once(cx, START, &mut read.start, word.setting(start(cx, &word)));
+                once(cx, &word, &mut read.start, start);
             } else if word.name == STEP {
-                once(cx, STEP, &mut read.step, word.setting(step(cx, &word)));
+                once(cx, &word, &mut read.step, step);
             }
         }
         read
+    }
+
+    /// The first version.
+    pub(crate) fn start(&self) -> Start {
+        self.start.as_ref().and_then(|start| start.value).unwrap_or(Start::At(1))
+    }
+
+    /// What each write adds to the version.
+    pub(crate) fn step(&self) -> u64 {
+        self.step.as_ref().and_then(|step| step.value).unwrap_or(1)
     }
 
     /// The key's word, if the field is part of the key.
@@ -168,7 +179,7 @@ fn dynalock_words(cx: &Ctxt, attrs: &[Attribute], place: Place, misread: &mut Mi
         };
         for piece in split(list.tokens.clone()) {
             match piece {
-                Piece::Word(word) if place.words().iter().any(|known| word.name == known) => {
+                Piece::Word(word) if is_one_of(&word.name, place.words()) => {
                     known.push(word);
                 }
                 Piece::Word(word) => misread.note(report_word(cx, &word.name, place)),
@@ -209,11 +220,12 @@ fn report_word(cx: &Ctxt, word: &Ident, place: Place) -> Option<&'static str> {
     here.or(there)
 }
 
-/// Keeps the first of two equal words and reports the second.
-fn once<T>(cx: &Ctxt, word: &str, slot: &mut Option<Setting<T>>, setting: Setting<T>) {
+/// Reads the value of a word, and keeps the first of two equal words and reports the second.
+fn once<T>(cx: &Ctxt, word: &Word, slot: &mut Option<Setting<T>>, read: fn(&Ctxt, &Word) -> Option<T>) {
+    let value = read(cx, word);
     match slot {
-        Some(first) => cx.second(word, &first.word, &setting.word),
-        None => *slot = Some(setting),
+        Some(first) => cx.second(&first.word, &word.name),
+        None => *slot = Some(Setting { word: word.name.clone(), value, at: word.span() }),
     }
 }
 
@@ -328,11 +340,6 @@ impl Word {
             _ => None,
         }
     }
-
-    fn setting<T>(&self, value: Option<T>) -> Setting<T> {
-        let at = self.literal().map_or_else(|| self.name.span(), |literal| literal.span());
-        Setting { word: self.name.clone(), value, at }
-    }
 }
 
 /// What an error about the word's value points at: the value, or the word where there is none.
@@ -351,7 +358,7 @@ impl ToTokens for Word {
 pub(crate) fn split(list: TokenStream) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut current = Vec::new();
-    for token in visible(list) {
+    for token in flat(list) {
         if matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ',') {
             pieces.extend(piece(std::mem::take(&mut current)));
         } else {
@@ -367,7 +374,6 @@ fn piece(tokens: Vec<TokenTree>) -> Option<Piece> {
         TokenTree::Ident(name) => name.clone(),
         _ => return Some(Piece::Other(tokens.into_iter().collect())),
     };
-    let rest = || tokens[1..].iter().cloned().collect();
     let value = match tokens.get(1) {
         None => Value::None,
         Some(TokenTree::Punct(punct)) if punct.as_char() == '=' => {
@@ -376,21 +382,21 @@ fn piece(tokens: Vec<TokenTree>) -> Option<Piece> {
         Some(TokenTree::Group(group)) if tokens.len() == 2 && group.delimiter() == Delimiter::Parenthesis => {
             Value::List(group.stream())
         }
-        Some(_) => Value::Other(rest()),
+        Some(_) => Value::Other(tokens[1..].iter().cloned().collect()),
     };
     Some(Piece::Word(Word { name, value }))
 }
 
 /// The tokens without the invisible groups that `macro_rules!` puts around what it substitutes.
-fn visible(tokens: TokenStream) -> Vec<TokenTree> {
-    let mut flat = Vec::new();
+fn flat(tokens: TokenStream) -> Vec<TokenTree> {
+    let mut visible = Vec::new();
     for token in tokens {
         match token {
             TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
-                flat.extend(visible(group.stream()));
+                visible.extend(flat(group.stream()));
             }
-            token => flat.push(token),
+            token => visible.push(token),
         }
     }
-    flat
+    visible
 }

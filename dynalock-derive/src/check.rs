@@ -8,12 +8,10 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, Type, TypePath};
 
-use crate::attr::Setting;
+use crate::attr::{MAX_STAMPS, Setting};
 use crate::ctxt::Ctxt;
 use crate::model::{Field, Model, spelled, visible};
-use crate::symbol::{
-    ALIAS, DESERIALIZE_WITH, FLATTEN, PARTITION_KEY, SERIALIZE_WITH, SORT_KEY, START, STEP, VERSION, WITH,
-};
+use crate::symbol::{ALIAS, FLATTEN, PARTITION_KEY, SERDE_CONVERTS, START, STEP, VERSION, is_one_of};
 
 /// The fields that make a struct a versioned one.
 pub(crate) struct Roles<'m> {
@@ -45,9 +43,9 @@ pub(crate) fn check(cx: &Ctxt, model: &Model<'_>) {
     let roles = Roles::of(model);
     check_struct_owns_its_data(cx, model);
     check_serde_shows_the_attributes(cx, model);
-    check_word_stands_once(cx, model, PARTITION_KEY, |field| field.attrs.partition_key.as_ref());
-    check_word_stands_once(cx, model, SORT_KEY, |field| field.attrs.sort_key.as_ref());
-    check_word_stands_once(cx, model, VERSION, |field| field.attrs.version.as_ref());
+    check_word_stands_once(cx, model, |field| field.attrs.partition_key.as_ref());
+    check_word_stands_once(cx, model, |field| field.attrs.sort_key.as_ref());
+    check_word_stands_once(cx, model, |field| field.attrs.version.as_ref());
     check_there_is_a_partition_key(cx, model, &roles);
     check_there_is_a_version(cx, model, &roles);
     check_key_is_not_version(cx, model);
@@ -81,13 +79,12 @@ fn check_serde_shows_the_attributes(cx: &Ctxt, model: &Model<'_>) {
 fn check_word_stands_once<'m>(
     cx: &Ctxt,
     model: &'m Model<'_>,
-    word: &str,
     setting: impl Fn(&'m Field<'m>) -> Option<&'m Setting<()>>,
 ) {
     let mut settings = model.fields.iter().filter_map(setting);
     if let Some(first) = settings.next() {
         for second in settings {
-            cx.second(word, &first.word, &second.word);
+            cx.second(&first.word, &second.word);
         }
     }
 }
@@ -105,9 +102,7 @@ fn check_there_is_a_version(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
     if roles.version.is_some() || beside_nothing || may_be_misread(model, VERSION) {
         return;
     }
-    let unmarked =
-        |field: &&Field<'_>| field.name() == VERSION && field.attrs.key().is_none() && can_count(field.ty);
-    if let Some(field) = model.fields.iter().find(unmarked) {
+    if let Some(field) = model.fields.iter().find(|field| field.name() == VERSION && can_be_version(field)) {
         let what = "this field is not marked as the version";
         cx.error(field.ident, what, "write `#[dynalock(version)]` above it");
     } else {
@@ -116,9 +111,13 @@ fn check_there_is_a_version(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
     }
 }
 
-/// A version field under a name that is free.
+fn can_be_version(field: &Field<'_>) -> bool {
+    field.attrs.key().is_none() && can_count(field.ty)
+}
+
+/// A version field under a name that is not already another thing's.
 fn version_to_add(model: &Model<'_>) -> &'static str {
-    if model.fields.iter().any(|field| field.name() == VERSION) {
+    if model.fields.iter().any(|field| field.name() == VERSION && !can_be_version(field)) {
         "`#[dynalock(version)] row_version: u64`"
     } else {
         "`#[dynalock(version)] version: u64`"
@@ -165,9 +164,7 @@ fn check_start_and_step_stand_beside_version(cx: &Ctxt, model: &Model<'_>) {
 fn check_key_types(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
     for field in roles.keys() {
         let stored_otherwise =
-            field.serde.not_as_it_is.iter().any(|word| {
-                [WITH, SERIALIZE_WITH, DESERIALIZE_WITH, FLATTEN].iter().any(|known| word == known)
-            });
+            field.serde.not_as_it_is.iter().any(|word| is_one_of(word, SERDE_CONVERTS) || word == FLATTEN);
         let borrowed = matches!(field.ty, Type::Reference(_)) && model.generics.lifetimes().next().is_some();
         if !stored_otherwise && !borrowed && !can_be_key(field.ty) {
             cx.error(field.ty, not_a_key(field.ty), key_help(field.ty));
@@ -194,7 +191,7 @@ fn check_version_type(cx: &Ctxt, roles: &Roles<'_>) {
 fn check_stored_as_it_is(cx: &Ctxt, roles: &Roles<'_>) {
     for field in roles.all() {
         for word in &field.serde.not_as_it_is {
-            let converts = [WITH, SERIALIZE_WITH, DESERIALIZE_WITH].iter().any(|known| word == known);
+            let converts = is_one_of(word, SERDE_CONVERTS);
             let help = if converts && field.attrs.key().is_some() {
                 let newtype = format!("struct Key(#[serde({word} = \"..\")] {})", spelled(field.ty));
                 format!(
@@ -252,15 +249,12 @@ fn check_names_are_not_shared(cx: &Ctxt, model: &Model<'_>) {
             }
             Entry::Occupied(entry) => {
                 let first = entry.get();
-                let users = match &first.field {
-                    Some(field) => {
-                        format!("fields `{field}` and `{}`", used.field.unwrap_or_default())
-                    }
-                    None => format!("serde's `tag` and field `{}`", used.field.unwrap_or_default()),
-                };
-                let what = format!("{users} are both stored as attribute \"{}\"", used.name);
+                let what = format!(
+                    "{} and {} are both stored as attribute \"{}\"",
+                    first.user, used.user, used.name
+                );
                 cx.error(used.named_by, what, "rename one of them");
-                cx.also(&first.named_by, "first used here");
+                cx.point_at(&first.named_by, "first used here");
             }
         }
     }
@@ -271,8 +265,8 @@ struct Attribute {
     name: String,
     /// What gives it its name.
     named_by: TokenStream,
-    /// The field that is stored in it; none for serde's `tag`.
-    field: Option<String>,
+    /// What is stored in it, for messages.
+    user: String,
 }
 
 /// The tag, if there is one, then the fields.
@@ -280,21 +274,18 @@ fn attributes(model: &Model<'_>) -> impl Iterator<Item = Attribute> {
     let tag = model.serde.tag.iter().map(|tag| Attribute {
         name: tag.value(),
         named_by: tag.to_token_stream(),
-        field: None,
+        user: "serde's `tag`".to_owned(),
     });
     tag.chain(model.attributes().map(|field| Attribute {
         name: field.attribute.clone(),
         named_by: field.named_by(),
-        field: Some(field.name()),
+        user: format!("`{}`", field.name()),
     }))
 }
 
 /// `_stamp0` to `_stamp31`.
 fn is_stamp(attribute: &str) -> bool {
-    attribute
-        .strip_prefix("_stamp")
-        .and_then(|number| number.parse::<u8>().ok().filter(|parsed| parsed.to_string() == number))
-        .is_some_and(|number| number < 32)
+    (0..MAX_STAMPS).any(|slot| attribute == format!("_stamp{slot}"))
 }
 
 /// What the name of a type gives away. Names that the user may have given to a type of his own are left to the compiler.
@@ -314,7 +305,7 @@ fn known(ty: &Type) -> Known {
             let Some(last) = path.segments.last() else {
                 return Known::Nothing;
             };
-            let is_std = ["std", "core", "alloc"].iter().any(|root| path.segments[0].ident == root);
+            let is_std = is_one_of(&path.segments[0].ident, &["std", "core", "alloc"]);
             let name = last.ident.to_string();
             match last.arguments {
                 PathArguments::None if path.segments.len() == 1 || is_std => Known::Plain(name),

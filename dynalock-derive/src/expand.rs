@@ -20,15 +20,20 @@ pub(crate) struct Checked<'m> {
     pub(crate) version: &'m Field<'m>,
 }
 
+impl<'m> Checked<'m> {
+    fn keys(&self) -> impl Iterator<Item = &'m Field<'m>> {
+        std::iter::once(self.partition_key).chain(self.sort_key)
+    }
+}
+
 pub(crate) fn expand(checked: Checked<'_>) -> TokenStream {
-    let Checked { model, partition_key, sort_key, version } = checked;
+    let Checked { model, partition_key, version, .. } = checked;
     let krate = model.attrs.krate();
     let private = quote!(#krate::__private);
     let ident = model.ident;
-    let keys: Vec<&Type> = std::iter::once(partition_key).chain(sort_key).map(|field| field.ty).collect();
+    let keys: Vec<&Type> = checked.keys().map(|field| field.ty).collect();
     let (impl_generics, type_generics, _) = model.generics.split_for_impl();
-    let start = version.attrs.start.as_ref().and_then(|start| start.value);
-    let bounds = where_clause(model.generics, &private, &keys, version.ty, start);
+    let bounds = where_clause(model.generics, &private, &keys, version.ty, version.attrs.start());
 
     let key = key_type(&private, &keys);
     let key = quote_spanned!(here(partition_key.ty.span())=> type Key = #key;);
@@ -79,16 +84,14 @@ fn schema(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
     let attributes = model.attributes().map(|field| &field.attribute);
     let aliases = model.aliases();
     let aliases = aliases.iter().map(|(attribute, alias)| quote!((#attribute, #alias)));
-    let start = match version.attrs.start.as_ref().and_then(|start| start.value) {
-        Some(Start::Clock) => quote!(#private::Start::Clock),
-        Some(Start::At(first)) => {
+    let start = match version.attrs.start() {
+        Start::Clock => quote!(#private::Start::Clock),
+        Start::At(first) => {
             let first = Literal::u64_unsuffixed(first);
             quote!(#private::Start::At(#first))
         }
-        None => quote!(#private::Start::At(1)),
     };
-    let step = version.attrs.step.as_ref().and_then(|step| step.value).unwrap_or(1);
-    let step = Literal::u64_unsuffixed(step);
+    let step = Literal::u64_unsuffixed(version.attrs.step());
     let stamps = Literal::u8_unsuffixed(model.attrs.stamps());
     quote! {
         #private::Schema {
@@ -116,7 +119,7 @@ fn key_attribute(field: &Field<'_>, private: &TokenStream) -> TokenStream {
 fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
     let generics = checked.model.generics;
     let mut checks = Vec::new();
-    for key in std::iter::once(checked.partition_key).chain(checked.sort_key) {
+    for key in checked.keys() {
         if !mentions_parameter(key.ty, generics) {
             checks.push(key_check(key.ty, private));
         }

@@ -18,7 +18,6 @@ pub(crate) fn fallback(
     let errors = errors.to_compile_error();
     let private = quote!(#krate::__private);
     let ident = &input.ident;
-    let name = ident.to_string();
     let (impl_generics, type_generics, _) = input.generics.split_for_impl();
     let own = input.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
 
@@ -46,20 +45,7 @@ pub(crate) fn fallback(
         {
             type Key = #key;
             type Version = #version;
-            const SCHEMA: #private::Schema = #private::Schema {
-                name: #name,
-                partition_key: #private::KeyAttribute {
-                    name: "",
-                    scalar_type: #private::scalar_type::<::std::string::String>,
-                },
-                sort_key: ::core::option::Option::None,
-                version: "",
-                attributes: &[],
-                aliases: &[],
-                start: #private::Start::At(1),
-                step: 1,
-                stamps: 0,
-            };
+            const SCHEMA: #private::Schema = #private::REFUSED;
             fn __version(&self) -> Self::Version {
                 loop {}
             }

@@ -7,7 +7,7 @@ use crate::attr::{Piece, Value, Word, split};
 use crate::case::Case;
 use crate::symbol::{
     ALIAS, DESERIALIZE, FLATTEN, RENAME, RENAME_ALL, SERDE, SERDE_HIDES_ATTRIBUTES, SERDE_NOT_AS_IT_IS,
-    SERIALIZE, SKIP, SKIP_DESERIALIZING, SKIP_SERIALIZING, TAG,
+    SERIALIZE, SKIP, SKIP_DESERIALIZING, SKIP_SERIALIZING, TAG, is_one_of,
 };
 
 /// What serde is told above the struct.
@@ -31,7 +31,7 @@ impl SerdeStruct {
                 read.read_case = from.first().and_then(|rule| Case::named(&rule.value())).or(read.read_case);
             } else if word.name == TAG {
                 read.tag = word.text();
-            } else if SERDE_HIDES_ATTRIBUTES.iter().any(|known| word.name == known) {
+            } else if is_one_of(&word.name, SERDE_HIDES_ATTRIBUTES) {
                 read.hides_attributes.push(word.name);
             }
         }
@@ -70,7 +70,7 @@ impl SerdeField {
             read.not_read |= word.name == SKIP || word.name == SKIP_DESERIALIZING;
             read.flattened |= word.name == FLATTEN;
             read.aliases.extend(word.text().filter(|_| word.name == ALIAS));
-            if SERDE_NOT_AS_IT_IS.iter().any(|known| word.name == known) {
+            if is_one_of(&word.name, SERDE_NOT_AS_IT_IS) {
                 read.not_as_it_is.push(word.name);
             }
         }

@@ -75,6 +75,19 @@ never_keys! {
     [A, B, C, D] (A, B, C, D);
 }
 
+/// The schema of a refused struct, which never compiles.
+pub const REFUSED: Schema = Schema {
+    name: "",
+    partition_key: KeyAttribute { name: "", scalar_type: scalar_type::<String> },
+    sort_key: None,
+    version: "",
+    attributes: &[],
+    aliases: &[],
+    start: Start::At(1),
+    step: 1,
+    stamps: 0,
+};
+
 /// What the dummy impl of a refused struct asks for, so that missing serde derives add no errors of their own.
 pub trait Stored<'a>: Serialize + DeserializeOwned + Send + Sync + 'static {}
 

@@ -6,7 +6,7 @@ struct Release {
     #[dynalock(partition_key)]
     package: String,
     #[dynalock(sort_key)]
-    version: String,
+    version: u64,
 }
 
 fn main() {}
