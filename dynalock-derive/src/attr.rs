@@ -256,7 +256,7 @@ fn start(cx: &Ctxt, word: &Word) -> Option<Start> {
                 cx.error(word, "`start` must be 1 or more", "version 0 means that an item was never stored");
             }
             Some(first) => return Some(Start::At(first)),
-            None => cx.error(word, "`start` expects a whole number of at most 64 bits", HELP),
+            None => cx.error(word, "`start` must be from 1 to 2^64 - 1", HELP),
         },
         _ => cx.error(word, "`start` expects a whole number or \"clock\"", HELP),
     }
@@ -269,7 +269,7 @@ fn step(cx: &Ctxt, word: &Word) -> Option<u64> {
         Some(Lit::Int(number)) => match number.base10_parse().ok() {
             Some(0) => cx.error(word, "`step` must be 1 or more", "every write must raise the version"),
             Some(step) => return Some(step),
-            None => cx.error(word, "`step` expects a whole number of at most 64 bits", HELP),
+            None => cx.error(word, "`step` must be from 1 to 2^64 - 1", HELP),
         },
         _ => cx.error(word, "`step` expects a whole number", HELP),
     }

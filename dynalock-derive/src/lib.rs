@@ -73,8 +73,8 @@ use crate::model::Model;
 ///   serde's `skip`, `with`, `flatten`, `alias` and the like are refused, and so are renames of one direction.
 /// - They must be fields of the struct itself: what a flattened struct holds is not seen.
 /// - Another field's `alias` is read as serde reads it, and removed when that field is written.
-/// - Above the struct, serde's `from`, `try_from`, `into` and `remote` are refused: they hide which attributes are read or
-///   written. The types of fields may use them.
+/// - Above the struct, serde's `from`, `try_from`, `into`, `remote` and `transparent` are refused: they hide which attributes
+///   are read or written. The types of fields may use them.
 ///
 /// # Generics
 ///

@@ -37,8 +37,10 @@ const SKIP_SERIALIZING_IF: &str = "skip_serializing_if";
 pub(crate) const TAG: &str = "tag";
 const WITH: &str = "with";
 
-/// Words of serde above a struct that leave it to other code how items are read or written.
-pub(crate) const SERDE_HIDES_ATTRIBUTES: &[&str] = &["from", "try_from", "into", "remote"];
+/// Words of serde above a struct that leave it to other code how items are read or written. The last two are refused by serde
+/// as well, which then writes no impls: refused here too, the struct gets a dummy impl that does not miss them.
+pub(crate) const SERDE_HIDES_ATTRIBUTES: &[&str] =
+    &["from", "try_from", "into", "remote", "transparent", "untagged"];
 /// Words of serde above a field that store it otherwise than its type does.
 pub(crate) const SERDE_CONVERTS: &[&str] = &[WITH, SERIALIZE_WITH, DESERIALIZE_WITH];
 /// Words of serde that keep a key or a version from being stored in every item, or from being found there.
