@@ -1,5 +1,4 @@
 #[automatically_derived]
-#[allow(deprecated)]
 impl ::dynalock::Versioned for Session {
     type Key = String;
     type Version = i64;
@@ -24,14 +23,13 @@ impl ::dynalock::Versioned for Session {
         self.version = __version;
     }
 }
-#[automatically_derived]
-#[allow(deprecated)]
 const _: () = {
-    #[allow(unused_imports)]
     use ::dynalock::__private::Allowed as _;
     ::dynalock::__private::check(
         !::dynalock::__private::KeyProbe::<String>::REFUSED,
         "`String` cannot be a DynamoDB key\nhelp: expected a string, an integer or bytes",
     );
+};
+const _: () = {
     ::dynalock::__private::clock_version::<i64>();
 };

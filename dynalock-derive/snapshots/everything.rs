@@ -1,5 +1,4 @@
 #[automatically_derived]
-#[allow(deprecated)]
 impl crate::storage::Versioned for Line {
     type Key = crate::storage::__private::PartitionAndSort<CartId, std::num::NonZeroU32>;
     type Version = u32;
@@ -27,23 +26,27 @@ impl crate::storage::Versioned for Line {
         self.row_version = __version;
     }
 }
-#[automatically_derived]
-#[allow(deprecated)]
 const _: () = {
-    #[allow(unused_imports)]
     use crate::storage::__private::Allowed as _;
     crate::storage::__private::check(
         !crate::storage::__private::KeyProbe::<CartId>::REFUSED,
         "`CartId` cannot be a DynamoDB key\nhelp: expected a string, an integer or bytes",
     );
+};
+const _: () = {
+    use crate::storage::__private::Allowed as _;
     crate::storage::__private::check(
         !crate::storage::__private::KeyProbe::<std::num::NonZeroU32>::REFUSED,
         "`std::num::NonZeroU32` cannot be a DynamoDB key\nhelp: expected a string, an integer or bytes",
     );
+};
+const _: () = {
     crate::storage::__private::check(
         10 <= <u32 as crate::storage::__private::VersionNumber>::MAX,
         "`start = 10` does not fit into `u32`\nhelp: use a smaller number or a wider type, such as `u64`",
     );
+};
+const _: () = {
     crate::storage::__private::check(
         5 <= <u32 as crate::storage::__private::VersionNumber>::MAX,
         "`step = 5` does not fit into `u32`\nhelp: use a smaller number or a wider type, such as `u64`",

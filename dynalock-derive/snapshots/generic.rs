@@ -1,5 +1,4 @@
 #[automatically_derived]
-#[allow(deprecated)]
 impl<K: Ord, B, V, const N: usize> ::dynalock::Versioned for Document<K, B, V, N>
 where
     B: Clone,
@@ -35,10 +34,7 @@ where
         self.version = __version;
     }
 }
-#[automatically_derived]
-#[allow(deprecated)]
 const _: () = {
-    #[allow(unused_imports)]
     use ::dynalock::__private::Allowed as _;
     ::dynalock::__private::check(
         !::dynalock::__private::KeyProbe::<u32>::REFUSED,

@@ -1,5 +1,4 @@
 #[automatically_derived]
-#[allow(deprecated)]
 impl ::dynalock::Versioned for Account {
     type Key = String;
     type Version = u64;
@@ -24,10 +23,7 @@ impl ::dynalock::Versioned for Account {
         self.version = __version;
     }
 }
-#[automatically_derived]
-#[allow(deprecated)]
 const _: () = {
-    #[allow(unused_imports)]
     use ::dynalock::__private::Allowed as _;
     ::dynalock::__private::check(
         !::dynalock::__private::KeyProbe::<String>::REFUSED,

@@ -2,27 +2,13 @@
     "this field is not marked as the version\nhelp: write `#[dynalock(version)]` above it"
 }
 #[automatically_derived]
-#[allow(deprecated)]
 impl<B: Clone> ::dynalock::Versioned for Document<B>
 where
     for<'__dynalock> Self: ::dynalock::__private::Stored<'__dynalock>,
 {
     type Key = ::dynalock::__private::PartitionAndSort<String, u32>;
     type Version = ::core::primitive::u64;
-    const SCHEMA: ::dynalock::__private::Schema = ::dynalock::__private::Schema {
-        name: "Document",
-        partition_key: ::dynalock::__private::KeyAttribute {
-            name: "",
-            scalar_type: ::dynalock::__private::scalar_type::<::std::string::String>,
-        },
-        sort_key: ::core::option::Option::None,
-        version: "",
-        attributes: &[],
-        aliases: &[],
-        start: ::dynalock::__private::Start::At(1),
-        step: 1,
-        stamps: 0,
-    };
+    const SCHEMA: ::dynalock::__private::Schema = ::dynalock::__private::REFUSED;
     fn __version(&self) -> Self::Version {
         loop {}
     }

@@ -2,16 +2,18 @@
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Attribute, Lit, LitInt, LitStr, Meta, Path};
+use syn::parse::Parser;
+use syn::spanned::Spanned;
+use syn::{Attribute, Lit, LitStr, Meta, Path};
 
 use crate::ctxt::Ctxt;
 use crate::symbol::{
     CLOCK, CRATE, DYNALOCK, FIELD_WORDS, PARTITION_KEY, SORT_KEY, STAMPS, START, STEP, STRUCT_WORDS, VERSION,
-    did_you_mean,
+    did_you_mean, is_one_of,
 };
 
 const DEFAULT_STAMPS: u8 = 4;
-const MAX_STAMPS: u8 = 32;
+pub(crate) const MAX_STAMPS: u8 = 32;
 
 /// A word with its value, which is missing where it was reported as wrong.
 pub(crate) struct Setting<T> {
@@ -40,9 +42,9 @@ impl StructAttrs {
         let mut read = Self::default();
         for word in dynalock_words(cx, attrs, Place::Struct, &mut read.misread) {
             if word.name == STAMPS {
-                once(cx, STAMPS, &mut read.stamps, word.setting(stamps(cx, &word)));
+                once(cx, &word, &mut read.stamps, stamps);
             } else if word.name == CRATE {
-                once(cx, CRATE, &mut read.krate, word.setting(path(cx, &word)));
+                once(cx, &word, &mut read.krate, path);
             }
         }
         read
@@ -76,18 +78,28 @@ impl FieldAttrs {
         let mut read = Self::default();
         for word in dynalock_words(cx, attrs, Place::Field, &mut read.misread) {
             if word.name == PARTITION_KEY {
-                once(cx, PARTITION_KEY, &mut read.partition_key, word.setting(nothing(cx, &word)));
+                once(cx, &word, &mut read.partition_key, nothing);
             } else if word.name == SORT_KEY {
-                once(cx, SORT_KEY, &mut read.sort_key, word.setting(nothing(cx, &word)));
+                once(cx, &word, &mut read.sort_key, nothing);
             } else if word.name == VERSION {
-                once(cx, VERSION, &mut read.version, word.setting(nothing(cx, &word)));
+                once(cx, &word, &mut read.version, nothing);
             } else if word.name == START {
-                once(cx, START, &mut read.start, word.setting(start(cx, &word)));
+                once(cx, &word, &mut read.start, start);
             } else if word.name == STEP {
-                once(cx, STEP, &mut read.step, word.setting(step(cx, &word)));
+                once(cx, &word, &mut read.step, step);
             }
         }
         read
+    }
+
+    /// The first version.
+    pub(crate) fn start(&self) -> Start {
+        self.start.as_ref().and_then(|start| start.value).unwrap_or(Start::At(1))
+    }
+
+    /// What each write adds to the version.
+    pub(crate) fn step(&self) -> u64 {
+        self.step.as_ref().and_then(|step| step.value).unwrap_or(1)
     }
 
     /// The key's word, if the field is part of the key.
@@ -131,6 +143,21 @@ impl Place {
         }
     }
 
+    /// The place with the words that don't belong here.
+    fn other(self) -> Self {
+        match self {
+            Self::Struct => Self::Field,
+            Self::Field => Self::Struct,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Struct => "the struct",
+            Self::Field => "a field",
+        }
+    }
+
     fn choice(self) -> &'static str {
         match self {
             Self::Struct => "a struct takes `stamps` and `crate`",
@@ -152,12 +179,13 @@ fn dynalock_words(cx: &Ctxt, attrs: &[Attribute], place: Place, misread: &mut Mi
         };
         for piece in split(list.tokens.clone()) {
             match piece {
-                Piece::Word(word) if place.words().iter().any(|known| word.name == known) => {
+                Piece::Word(word) if is_one_of(&word.name, place.words()) => {
                     known.push(word);
                 }
                 Piece::Word(word) => misread.note(report_word(cx, &word.name, place)),
                 Piece::Other(tokens) => {
-                    cx.error(tokens, "expected a word of dynalock", place.choice());
+                    let what = format!("expected a name such as `{}`, without quotes", place.words()[0]);
+                    cx.error(tokens, what, place.choice());
                     misread.unclear = true;
                 }
             }
@@ -181,20 +209,23 @@ fn report_word(cx: &Ctxt, word: &Ident, place: Place) -> Option<&'static str> {
         }
         return Some(misplaced);
     }
-    let meant = did_you_mean(&word.to_string(), place.words());
-    let what = format!("unknown dynalock attribute `{word}`");
-    match meant {
-        Some(meant) => cx.error(word, what, format!("did you mean `{meant}`? {}", place.choice())),
-        None => cx.error(word, what, place.choice()),
-    }
-    meant
+    let here = did_you_mean(&word.to_string(), place.words());
+    let there = did_you_mean(&word.to_string(), place.other().words());
+    let help = match (here, there) {
+        (Some(meant), _) => format!("did you mean `{meant}`? {}", place.choice()),
+        (None, Some(meant)) => format!("did you mean `{meant}`? it goes above {}", place.other().name()),
+        (None, None) => place.choice().to_owned(),
+    };
+    cx.error(word, format!("unknown dynalock attribute `{word}`"), help);
+    here.or(there)
 }
 
-/// Keeps the first of two equal words and reports the second.
-fn once<T>(cx: &Ctxt, word: &str, slot: &mut Option<Setting<T>>, setting: Setting<T>) {
+/// Reads the value of a word, and keeps the first of two equal words and reports the second.
+fn once<T>(cx: &Ctxt, word: &Word, slot: &mut Option<Setting<T>>, read: fn(&Ctxt, &Word) -> Option<T>) {
+    let value = read(cx, word);
     match slot {
-        Some(first) => cx.second(word, &first.word, &setting.word),
-        None => *slot = Some(setting),
+        Some(first) => cx.second(&first.word, &word.name),
+        None => *slot = Some(Setting { word: word.name.clone(), value, at: word.span() }),
     }
 }
 
@@ -218,16 +249,16 @@ fn start(cx: &Ctxt, word: &Word) -> Option<Start> {
     match word.literal() {
         Some(Lit::Str(text)) if text.value() == CLOCK => return Some(Start::Clock),
         Some(Lit::Str(text)) if did_you_mean(&text.value(), &[CLOCK]).is_some() => {
-            cx.error(text, "`start` expects a number or \"clock\"", "did you mean \"clock\"?");
+            cx.error(text, "`start` expects a whole number or \"clock\"", "did you mean \"clock\"?");
         }
-        Some(Lit::Int(number)) => match plain_number(&number) {
+        Some(Lit::Int(number)) => match number.base10_parse().ok() {
             Some(0) => {
-                cx.error(word, "`start` is 1 or more", "version 0 means that an item was never stored");
+                cx.error(word, "`start` must be 1 or more", "version 0 means that an item was never stored");
             }
             Some(first) => return Some(Start::At(first)),
-            None => cx.error(word, "`start` expects a whole number of at most 64 bits", HELP),
+            None => cx.error(word, "`start` must be from 1 to 2^64 - 1", HELP),
         },
-        _ => cx.error(word, "`start` expects a number or \"clock\"", HELP),
+        _ => cx.error(word, "`start` expects a whole number or \"clock\"", HELP),
     }
     None
 }
@@ -235,12 +266,12 @@ fn start(cx: &Ctxt, word: &Word) -> Option<Start> {
 fn step(cx: &Ctxt, word: &Word) -> Option<u64> {
     const HELP: &str = "write `step = 2`";
     match word.literal() {
-        Some(Lit::Int(number)) => match plain_number(&number) {
-            Some(0) => cx.error(word, "`step` is 1 or more", "every write must raise the version"),
+        Some(Lit::Int(number)) => match number.base10_parse().ok() {
+            Some(0) => cx.error(word, "`step` must be 1 or more", "every write must raise the version"),
             Some(step) => return Some(step),
-            None => cx.error(word, "`step` expects a whole number of at most 64 bits", HELP),
+            None => cx.error(word, "`step` must be from 1 to 2^64 - 1", HELP),
         },
-        _ => cx.error(word, "`step` expects a number", HELP),
+        _ => cx.error(word, "`step` expects a whole number", HELP),
     }
     None
 }
@@ -249,33 +280,27 @@ fn stamps(cx: &Ctxt, word: &Word) -> Option<u8> {
     const HELP: &str = "write `stamps = 4`, the default; 0 keeps none";
     match word.literal() {
         Some(Lit::Int(number)) => {
-            let stamps = plain_number(&number).and_then(|stamps| u8::try_from(stamps).ok());
+            let stamps: Option<u8> = number.base10_parse().ok();
             match stamps.filter(|stamps| *stamps <= MAX_STAMPS) {
                 Some(stamps) => return Some(stamps),
-                None => cx.error(number, format!("`stamps` goes from 0 to {MAX_STAMPS}"), HELP),
+                None => cx.error(number, format!("`stamps` must be from 0 to {MAX_STAMPS}"), HELP),
             }
         }
-        _ => cx.error(word, format!("`stamps` expects a number from 0 to {MAX_STAMPS}"), HELP),
+        _ => cx.error(word, format!("`stamps` expects a whole number from 0 to {MAX_STAMPS}"), HELP),
     }
     None
 }
 
 fn path(cx: &Ctxt, word: &Word) -> Option<Path> {
-    if let Some(Lit::Str(text)) = word.literal()
-        && let Ok(path) = text.parse_with(Path::parse_mod_style)
-    {
-        return Some(path);
+    let path = match (&word.value, word.text()) {
+        (_, Some(text)) => text.parse_with(Path::parse_mod_style).ok(),
+        (Value::Is(tokens), None) => Path::parse_mod_style.parse2(tokens.clone()).ok(),
+        _ => None,
+    };
+    if path.is_none() {
+        cx.error(word, "`crate` expects the path of dynalock", "write `crate = \"path::to::dynalock\"`");
     }
-    cx.error(
-        word,
-        "`crate` expects the path of dynalock in quotes",
-        "write `crate = \"path::to::dynalock\"`",
-    );
-    None
-}
-
-fn plain_number(number: &LitInt) -> Option<u64> {
-    if number.suffix().is_empty() { number.base10_parse().ok() } else { None }
+    path
 }
 
 /// One entry of an attribute's list.
@@ -315,11 +340,6 @@ impl Word {
             _ => None,
         }
     }
-
-    fn setting<T>(&self, value: Option<T>) -> Setting<T> {
-        let at = self.literal().map_or_else(|| self.name.span(), |literal| literal.span());
-        Setting { word: self.name.clone(), value, at }
-    }
 }
 
 /// What an error about the word's value points at: the value, or the word where there is none.
@@ -338,7 +358,7 @@ impl ToTokens for Word {
 pub(crate) fn split(list: TokenStream) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut current = Vec::new();
-    for token in visible(list) {
+    for token in flat(list) {
         if matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ',') {
             pieces.extend(piece(std::mem::take(&mut current)));
         } else {
@@ -354,7 +374,6 @@ fn piece(tokens: Vec<TokenTree>) -> Option<Piece> {
         TokenTree::Ident(name) => name.clone(),
         _ => return Some(Piece::Other(tokens.into_iter().collect())),
     };
-    let rest = || tokens[1..].iter().cloned().collect();
     let value = match tokens.get(1) {
         None => Value::None,
         Some(TokenTree::Punct(punct)) if punct.as_char() == '=' => {
@@ -363,21 +382,21 @@ fn piece(tokens: Vec<TokenTree>) -> Option<Piece> {
         Some(TokenTree::Group(group)) if tokens.len() == 2 && group.delimiter() == Delimiter::Parenthesis => {
             Value::List(group.stream())
         }
-        Some(_) => Value::Other(rest()),
+        Some(_) => Value::Other(tokens[1..].iter().cloned().collect()),
     };
     Some(Piece::Word(Word { name, value }))
 }
 
 /// The tokens without the invisible groups that `macro_rules!` puts around what it substitutes.
-fn visible(tokens: TokenStream) -> Vec<TokenTree> {
-    let mut flat = Vec::new();
+fn flat(tokens: TokenStream) -> Vec<TokenTree> {
+    let mut visible = Vec::new();
     for token in tokens {
         match token {
             TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
-                flat.extend(visible(group.stream()));
+                visible.extend(flat(group.stream()));
             }
-            token => flat.push(token),
+            token => visible.push(token),
         }
     }
-    flat
+    visible
 }

@@ -34,7 +34,7 @@ pub(crate) fn where_clause(
     private: &TokenStream,
     keys: &[&Type],
     version: &Type,
-    start: Option<Start>,
+    start: Start,
 ) -> TokenStream {
     let own = generics.where_clause.as_ref().map(|clause| &clause.predicates);
     if generics.params.is_empty() {
@@ -49,8 +49,8 @@ pub(crate) fn where_clause(
     }
     if mentions_parameter(version, generics) {
         bounds.push(match start {
-            Some(Start::Clock) => quote!(#version: #private::ClockVersion),
-            Some(Start::At(_)) | None => quote!(#version: #private::VersionNumber),
+            Start::Clock => quote!(#version: #private::ClockVersion),
+            Start::At(_) => quote!(#version: #private::VersionNumber),
         });
     }
     let own = own.into_iter().flatten();

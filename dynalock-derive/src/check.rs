@@ -8,12 +8,10 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, Type, TypePath};
 
-use crate::attr::Setting;
+use crate::attr::{MAX_STAMPS, Setting};
 use crate::ctxt::Ctxt;
 use crate::model::{Field, Model, spelled, visible};
-use crate::symbol::{
-    ALIAS, DESERIALIZE_WITH, FLATTEN, PARTITION_KEY, SERIALIZE_WITH, SORT_KEY, START, STEP, VERSION, WITH,
-};
+use crate::symbol::{ALIAS, FLATTEN, PARTITION_KEY, SERDE_CONVERTS, START, STEP, VERSION, is_one_of};
 
 /// The fields that make a struct a versioned one.
 pub(crate) struct Roles<'m> {
@@ -44,10 +42,10 @@ impl<'m> Roles<'m> {
 pub(crate) fn check(cx: &Ctxt, model: &Model<'_>) {
     let roles = Roles::of(model);
     check_struct_owns_its_data(cx, model);
-    check_serde_leaves_an_item(cx, model);
-    check_word_stands_once(cx, model, PARTITION_KEY, |field| field.attrs.partition_key.as_ref());
-    check_word_stands_once(cx, model, SORT_KEY, |field| field.attrs.sort_key.as_ref());
-    check_word_stands_once(cx, model, VERSION, |field| field.attrs.version.as_ref());
+    check_serde_shows_the_attributes(cx, model);
+    check_word_stands_once(cx, model, |field| field.attrs.partition_key.as_ref());
+    check_word_stands_once(cx, model, |field| field.attrs.sort_key.as_ref());
+    check_word_stands_once(cx, model, |field| field.attrs.version.as_ref());
     check_there_is_a_partition_key(cx, model, &roles);
     check_there_is_a_version(cx, model, &roles);
     check_key_is_not_version(cx, model);
@@ -55,7 +53,8 @@ pub(crate) fn check(cx: &Ctxt, model: &Model<'_>) {
     check_start_and_step_stand_beside_version(cx, model);
     check_key_types(cx, model, &roles);
     check_version_type(cx, &roles);
-    check_stored_as_it_is(cx, model, &roles);
+    check_stored_as_it_is(cx, &roles);
+    check_written_and_read_under_one_name(cx, &roles);
     check_names_are_not_reserved(cx, model);
     check_names_are_not_shared(cx, model);
 }
@@ -67,24 +66,25 @@ fn check_struct_owns_its_data(cx: &Ctxt, model: &Model<'_>) {
     }
 }
 
-fn check_serde_leaves_an_item(cx: &Ctxt, model: &Model<'_>) {
-    for word in &model.serde.no_item {
+/// What `from` reads may have aliases, which a write must remove: with the new name beside the old one, the item could
+/// not be read again.
+fn check_serde_shows_the_attributes(cx: &Ctxt, model: &Model<'_>) {
+    for word in &model.serde.hides_attributes {
         let help =
             format!("remove `{word}`: the fields of a versioned struct are the attributes of its item");
-        cx.error(word, format!("`#[serde({word})]` leaves no item to version"), help);
+        cx.error(word, format!("`#[serde({word})]` hides which attributes serde reads or writes"), help);
     }
 }
 
 fn check_word_stands_once<'m>(
     cx: &Ctxt,
     model: &'m Model<'_>,
-    word: &str,
     setting: impl Fn(&'m Field<'m>) -> Option<&'m Setting<()>>,
 ) {
     let mut settings = model.fields.iter().filter_map(setting);
     if let Some(first) = settings.next() {
         for second in settings {
-            cx.second(word, &first.word, &second.word);
+            cx.second(&first.word, &second.word);
         }
     }
 }
@@ -102,12 +102,25 @@ fn check_there_is_a_version(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
     if roles.version.is_some() || beside_nothing || may_be_misread(model, VERSION) {
         return;
     }
-    if let Some(field) = model.fields.iter().find(|field| field.name() == VERSION) {
+    if let Some(field) = model.fields.iter().find(|field| field.name() == VERSION && can_be_version(field)) {
         let what = "this field is not marked as the version";
         cx.error(field.ident, what, "write `#[dynalock(version)]` above it");
     } else {
         let what = format!("`{}` has no version field", model.ident);
-        cx.error(model.ident, what, "add `#[dynalock(version)] version: u64`");
+        cx.error(model.ident, what, format!("add {}", version_to_add(model)));
+    }
+}
+
+fn can_be_version(field: &Field<'_>) -> bool {
+    field.attrs.key().is_none() && can_count(field.ty)
+}
+
+/// A version field under a name that is not already another thing's.
+fn version_to_add(model: &Model<'_>) -> &'static str {
+    if model.fields.iter().any(|field| field.name() == VERSION && !can_be_version(field)) {
+        "`#[dynalock(version)] row_version: u64`"
+    } else {
+        "`#[dynalock(version)] version: u64`"
     }
 }
 
@@ -120,7 +133,7 @@ fn check_key_is_not_version(cx: &Ctxt, model: &Model<'_>) {
         if let (Some(_), Some(version)) = (field.attrs.key(), &field.attrs.version) {
             let what =
                 "a key field cannot be the version: every write raises the version and keys never change";
-            cx.error(&version.word, what, "mark another field, such as `#[dynalock(version)] version: u64`");
+            cx.error(&version.word, what, format!("mark another field, such as {}", version_to_add(model)));
         }
     }
 }
@@ -151,9 +164,7 @@ fn check_start_and_step_stand_beside_version(cx: &Ctxt, model: &Model<'_>) {
 fn check_key_types(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
     for field in roles.keys() {
         let stored_otherwise =
-            field.serde.not_as_it_is.iter().any(|word| {
-                [WITH, SERIALIZE_WITH, DESERIALIZE_WITH, FLATTEN].iter().any(|known| word == known)
-            });
+            field.serde.not_as_it_is.iter().any(|word| is_one_of(word, SERDE_CONVERTS) || word == FLATTEN);
         let borrowed = matches!(field.ty, Type::Reference(_)) && model.generics.lifetimes().next().is_some();
         if !stored_otherwise && !borrowed && !can_be_key(field.ty) {
             cx.error(field.ty, not_a_key(field.ty), key_help(field.ty));
@@ -177,33 +188,40 @@ fn check_version_type(cx: &Ctxt, roles: &Roles<'_>) {
     }
 }
 
-fn check_stored_as_it_is(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
-    let mut split_by_case = None;
+fn check_stored_as_it_is(cx: &Ctxt, roles: &Roles<'_>) {
     for field in roles.all() {
-        let what = format!("`{}` must be stored in every item as it is", field.name());
         for word in &field.serde.not_as_it_is {
-            let help = if [WITH, SERIALIZE_WITH, DESERIALIZE_WITH].iter().any(|known| word == known) {
-                format!("remove `{word}` and use a type that serde stores as it should be, such as a newtype")
+            let converts = is_one_of(word, SERDE_CONVERTS);
+            let help = if converts && field.attrs.key().is_some() {
+                let newtype = format!("struct Key(#[serde({word} = \"..\")] {})", spelled(field.ty));
+                format!(
+                    "put it into a newtype, `{newtype}`, so that keys that are passed to calls are stored alike"
+                )
+            } else if converts {
+                format!("remove `{word}`: a version is stored as a number")
             } else if word == ALIAS {
                 format!("remove `{word}`: a condition checks one name only")
             } else {
                 format!("remove `{word}`")
             };
-            cx.error(word, &what, help);
-        }
-        if field.read_names.iter().any(|name| *name != field.attribute) {
-            let help = format!("let serde write and read one name, as in `rename = \"{}\"`", field.attribute);
-            match (&field.serde.rename, &model.serde.rename_all) {
-                (Some(rename), _) => cx.error(rename, &what, help),
-                (None, Some(rename_all)) => {
-                    split_by_case = split_by_case.or(Some((rename_all, what, help)));
-                }
-                (None, None) => {}
-            }
+            cx.error(word, format!("`{}` must be stored in every item as it is", field.name()), help);
         }
     }
-    if let Some((rename_all, what, help)) = split_by_case {
-        cx.error(rename_all, what, help);
+}
+
+fn check_written_and_read_under_one_name(cx: &Ctxt, roles: &Roles<'_>) {
+    for field in roles.all().filter(|field| field.read_names.iter().any(|name| *name != field.attribute)) {
+        let what = format!("`{}` must be written and read under one name", field.name());
+        let one_name = format!("rename = \"{}\"", field.attribute);
+        match &field.serde.rename {
+            Some(rename) => cx.error(rename, what, format!("write `{one_name}`")),
+            None => {
+                let help = format!(
+                    "write `#[serde({one_name})]` above it, or give both directions of `rename_all` one case"
+                );
+                cx.error(field.ident, what, help);
+            }
+        }
     }
 }
 
@@ -231,15 +249,12 @@ fn check_names_are_not_shared(cx: &Ctxt, model: &Model<'_>) {
             }
             Entry::Occupied(entry) => {
                 let first = entry.get();
-                let users = match &first.field {
-                    Some(field) => {
-                        format!("fields `{field}` and `{}`", used.field.unwrap_or_default())
-                    }
-                    None => format!("serde's `tag` and field `{}`", used.field.unwrap_or_default()),
-                };
-                let what = format!("{users} are both stored as attribute \"{}\"", used.name);
+                let what = format!(
+                    "{} and {} are both stored as attribute \"{}\"",
+                    first.user, used.user, used.name
+                );
                 cx.error(used.named_by, what, "rename one of them");
-                cx.also(&first.named_by, "first used here");
+                cx.point_at(&first.named_by, "first used here");
             }
         }
     }
@@ -250,8 +265,8 @@ struct Attribute {
     name: String,
     /// What gives it its name.
     named_by: TokenStream,
-    /// The field that is stored in it; none for serde's `tag`.
-    field: Option<String>,
+    /// What is stored in it, for messages.
+    user: String,
 }
 
 /// The tag, if there is one, then the fields.
@@ -259,21 +274,18 @@ fn attributes(model: &Model<'_>) -> impl Iterator<Item = Attribute> {
     let tag = model.serde.tag.iter().map(|tag| Attribute {
         name: tag.value(),
         named_by: tag.to_token_stream(),
-        field: None,
+        user: "serde's `tag`".to_owned(),
     });
     tag.chain(model.attributes().map(|field| Attribute {
         name: field.attribute.clone(),
         named_by: field.named_by(),
-        field: Some(field.name()),
+        user: format!("`{}`", field.name()),
     }))
 }
 
 /// `_stamp0` to `_stamp31`.
 fn is_stamp(attribute: &str) -> bool {
-    attribute
-        .strip_prefix("_stamp")
-        .and_then(|number| number.parse::<u8>().ok().filter(|parsed| parsed.to_string() == number))
-        .is_some_and(|number| number < 32)
+    (0..MAX_STAMPS).any(|slot| attribute == format!("_stamp{slot}"))
 }
 
 /// What the name of a type gives away. Names that the user may have given to a type of his own are left to the compiler.
@@ -293,7 +305,7 @@ fn known(ty: &Type) -> Known {
             let Some(last) = path.segments.last() else {
                 return Known::Nothing;
             };
-            let is_std = ["std", "core", "alloc"].iter().any(|root| path.segments[0].ident == root);
+            let is_std = is_one_of(&path.segments[0].ident, &["std", "core", "alloc"]);
             let name = last.ident.to_string();
             match last.arguments {
                 PathArguments::None if path.segments.len() == 1 || is_std => Known::Plain(name),
@@ -331,29 +343,39 @@ pub(crate) fn not_a_key(ty: &Type) -> impl Display {
     format!("`{}` cannot be a DynamoDB key", spelled(ty))
 }
 
-pub(crate) fn key_help(ty: &Type) -> &'static str {
-    match ty {
-        Type::Reference(_) => "use an owned type, such as `String`",
-        Type::Path(TypePath { path, .. })
-            if path.segments.last().is_some_and(|last| is_bytes(&last.arguments)) =>
-        {
-            "expected a string, an integer or bytes; serde stores bytes as such for `serde_bytes::ByteBuf`"
+pub(crate) fn key_help(ty: &Type) -> String {
+    const EXPECTED: &str = "expected a string, an integer or bytes";
+    let as_bytes = match ty {
+        Type::Reference(_) => return "use an owned type, such as `String`".to_owned(),
+        Type::Array(array) if is_byte(&array.elem) => {
+            format!("serde_bytes::ByteArray<{}>", spelled(&array.len))
         }
-        _ => "expected a string, an integer or bytes",
-    }
+        Type::Path(TypePath { path, .. })
+            if path.segments.last().is_some_and(|last| holds_bytes(&last.arguments)) =>
+        {
+            "serde_bytes::ByteBuf".to_owned()
+        }
+        _ => return EXPECTED.to_owned(),
+    };
+    format!("{EXPECTED}; serde stores bytes as such for `{as_bytes}`")
 }
 
-/// `<u8>`
-fn is_bytes(arguments: &PathArguments) -> bool {
-    match arguments {
-        PathArguments::AngleBracketed(arguments) => match arguments.args.first() {
-            Some(GenericArgument::Type(ty)) => {
-                matches!(visible(ty), Type::Path(path) if path.path.is_ident("u8"))
-            }
-            _ => false,
+/// `<u8>` or `<[u8]>`
+fn holds_bytes(arguments: &PathArguments) -> bool {
+    let PathArguments::AngleBracketed(arguments) = arguments else {
+        return false;
+    };
+    arguments.args.iter().any(|argument| match argument {
+        GenericArgument::Type(ty) => match visible(ty) {
+            Type::Slice(slice) => is_byte(&slice.elem),
+            ty => is_byte(ty),
         },
         _ => false,
-    }
+    })
+}
+
+fn is_byte(ty: &Type) -> bool {
+    matches!(visible(ty), Type::Path(path) if path.path.is_ident("u8"))
 }
 
 /// Whether the type can count versions, as far as its name tells.

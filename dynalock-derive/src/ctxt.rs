@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt::Display;
 
+use proc_macro2::Ident;
 use quote::ToTokens;
 
 /// What is wrong so far.
@@ -14,21 +15,19 @@ pub(crate) struct Ctxt {
 impl Ctxt {
     /// Reports a mistake at what the user must edit, with the cure on a line of its own.
     pub(crate) fn error(&self, at: impl ToTokens, what: impl Display, help: impl Display) {
-        self.push(at, format!("{what}\nhelp: {help}"));
+        self.point_at(at, format!("{what}\nhelp: {help}"));
     }
 
     /// Reports a word that stands twice where it may stand once.
-    pub(crate) fn second(&self, word: &str, first: impl ToTokens, second: impl ToTokens) {
-        self.push(
-            second,
-            format!("a struct has one `{word}`, but this is the second\nhelp: remove one of them"),
-        );
-        self.also(first, format!("the first `{word}` is here"));
+    pub(crate) fn second(&self, first: &Ident, second: &Ident) {
+        let what = format!("a struct has one `{second}`, but this is the second");
+        self.error(second, what, "remove one of them");
+        self.point_at(first, format!("the first `{first}` is here"));
     }
 
-    /// Points at another place that belongs to the mistake just reported.
-    pub(crate) fn also(&self, at: impl ToTokens, what: impl Display) {
-        self.push(at, what);
+    /// Points at a place; alone, at another one that belongs to the mistake just reported.
+    pub(crate) fn point_at(&self, at: impl ToTokens, message: impl Display) {
+        self.errors.borrow_mut().push(syn::Error::new_spanned(at, message));
     }
 
     /// All mistakes as one error, or `None` if there are none.
@@ -37,9 +36,5 @@ impl Ctxt {
             all.combine(error);
             all
         })
-    }
-
-    fn push(&self, at: impl ToTokens, message: impl Display) {
-        self.errors.borrow_mut().push(syn::Error::new_spanned(at, message));
     }
 }

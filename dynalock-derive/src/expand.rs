@@ -20,15 +20,20 @@ pub(crate) struct Checked<'m> {
     pub(crate) version: &'m Field<'m>,
 }
 
+impl<'m> Checked<'m> {
+    fn keys(&self) -> impl Iterator<Item = &'m Field<'m>> {
+        std::iter::once(self.partition_key).chain(self.sort_key)
+    }
+}
+
 pub(crate) fn expand(checked: Checked<'_>) -> TokenStream {
-    let Checked { model, partition_key, sort_key, version } = checked;
+    let Checked { model, partition_key, version, .. } = checked;
     let krate = model.attrs.krate();
     let private = quote!(#krate::__private);
     let ident = model.ident;
-    let keys: Vec<&Type> = std::iter::once(partition_key).chain(sort_key).map(|field| field.ty).collect();
+    let keys: Vec<&Type> = checked.keys().map(|field| field.ty).collect();
     let (impl_generics, type_generics, _) = model.generics.split_for_impl();
-    let start = version.attrs.start.as_ref().and_then(|start| start.value);
-    let bounds = where_clause(model.generics, &private, &keys, version.ty, start);
+    let bounds = where_clause(model.generics, &private, &keys, version.ty, version.attrs.start());
 
     let key = key_type(&private, &keys);
     let key = quote_spanned!(here(partition_key.ty.span())=> type Key = #key;);
@@ -37,9 +42,10 @@ pub(crate) fn expand(checked: Checked<'_>) -> TokenStream {
     let version_item = quote_spanned!(here(version_type.span())=> type Version = #version_type;);
     let version_field = version.ident;
     let checks = constant_checks(checked, &private);
+    let allow_deprecated = allow_deprecated(model);
     quote! {
         #[automatically_derived]
-        #[allow(deprecated)]
+        #allow_deprecated
         impl #impl_generics #krate::Versioned for #ident #type_generics #bounds {
             #key
             #version_item
@@ -78,16 +84,14 @@ fn schema(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
     let attributes = model.attributes().map(|field| &field.attribute);
     let aliases = model.aliases();
     let aliases = aliases.iter().map(|(attribute, alias)| quote!((#attribute, #alias)));
-    let start = match version.attrs.start.as_ref().and_then(|start| start.value) {
-        Some(Start::Clock) => quote!(#private::Start::Clock),
-        Some(Start::At(first)) => {
+    let start = match version.attrs.start() {
+        Start::Clock => quote!(#private::Start::Clock),
+        Start::At(first) => {
             let first = Literal::u64_unsuffixed(first);
             quote!(#private::Start::At(#first))
         }
-        None => quote!(#private::Start::At(1)),
     };
-    let step = version.attrs.step.as_ref().and_then(|step| step.value).unwrap_or(1);
-    let step = Literal::u64_unsuffixed(step);
+    let step = Literal::u64_unsuffixed(version.attrs.step());
     let stamps = Literal::u8_unsuffixed(model.attrs.stamps());
     quote! {
         #private::Schema {
@@ -110,11 +114,12 @@ fn key_attribute(field: &Field<'_>, private: &TokenStream) -> TokenStream {
     quote!(#private::KeyAttribute { name: #name, scalar_type: #private::scalar_type::<#ty> })
 }
 
-/// What only the compiler can tell, behind aliases and for literals, in a constant of its own.
-fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> Option<TokenStream> {
+/// What only the compiler can tell, behind aliases and for literals: each in a constant of its own, so that every mistake is
+/// reported.
+fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
     let generics = checked.model.generics;
     let mut checks = Vec::new();
-    for key in std::iter::once(checked.partition_key).chain(checked.sort_key) {
+    for key in checked.keys() {
         if !mentions_parameter(key.ty, generics) {
             checks.push(key_check(key.ty, private));
         }
@@ -122,25 +127,29 @@ fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> Option<TokenS
     if !mentions_parameter(checked.version.ty, generics) {
         checks.extend(number_checks(checked.version, private));
     }
-    if checks.is_empty() {
-        return None;
+    let allow_deprecated = allow_deprecated(checked.model);
+    quote! {
+        #(
+            #allow_deprecated
+            const _: () = { #checks };
+        )*
     }
-    Some(quote! {
-        #[automatically_derived]
-        #[allow(deprecated)]
-        const _: () = {
-            #[allow(unused_imports)]
-            use #private::Allowed as _;
-            #(#checks)*
-        };
-    })
+}
+
+/// Generated code names what the struct names, so it may use what is deprecated where the struct may. Nothing is allowed
+/// elsewhere: where the lint is forbidden, that is an error.
+pub(crate) fn allow_deprecated(model: &Model<'_>) -> Option<TokenStream> {
+    model.uses_deprecated.then(|| quote!(#[allow(deprecated)]))
 }
 
 fn key_check(ty: &Type, private: &TokenStream) -> TokenStream {
     let message = format!("{}\nhelp: {}", not_a_key(ty), key_help(ty));
     let at = here(ty.span());
     let private = moved(private, at);
-    quote_spanned!(at=> #private::check(!#private::KeyProbe::<#ty>::REFUSED, #message);)
+    quote_spanned! {at=>
+        use #private::Allowed as _;
+        #private::check(!#private::KeyProbe::<#ty>::REFUSED, #message);
+    }
 }
 
 fn number_checks(version: &Field<'_>, private: &TokenStream) -> Vec<TokenStream> {

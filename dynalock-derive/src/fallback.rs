@@ -6,7 +6,7 @@ use syn::{DeriveInput, Type};
 
 use crate::bounds::mentions_parameter;
 use crate::check::{Roles, can_count};
-use crate::expand::key_type;
+use crate::expand::{allow_deprecated, key_type};
 use crate::model::Model;
 
 pub(crate) fn fallback(
@@ -18,7 +18,6 @@ pub(crate) fn fallback(
     let errors = errors.to_compile_error();
     let private = quote!(#krate::__private);
     let ident = &input.ident;
-    let name = ident.to_string();
     let (impl_generics, type_generics, _) = input.generics.split_for_impl();
     let own = input.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
 
@@ -34,10 +33,11 @@ pub(crate) fn fallback(
     let version =
         roles.and_then(|roles| roles.version).map(|field| field.ty).filter(owned).filter(|ty| can_count(ty));
     let version = version.map_or_else(|| quote!(::core::primitive::u64), |ty| quote!(#ty));
+    let allow_deprecated = model.and_then(allow_deprecated);
     quote! {
         #errors
         #[automatically_derived]
-        #[allow(deprecated)]
+        #allow_deprecated
         impl #impl_generics #krate::Versioned for #ident #type_generics
         where
             #(#own,)*
@@ -45,20 +45,7 @@ pub(crate) fn fallback(
         {
             type Key = #key;
             type Version = #version;
-            const SCHEMA: #private::Schema = #private::Schema {
-                name: #name,
-                partition_key: #private::KeyAttribute {
-                    name: "",
-                    scalar_type: #private::scalar_type::<::std::string::String>,
-                },
-                sort_key: ::core::option::Option::None,
-                version: "",
-                attributes: &[],
-                aliases: &[],
-                start: #private::Start::At(1),
-                step: 1,
-                stamps: 0,
-            };
+            const SCHEMA: #private::Schema = #private::REFUSED;
             fn __version(&self) -> Self::Version {
                 loop {}
             }

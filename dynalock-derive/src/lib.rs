@@ -48,7 +48,8 @@ use crate::model::Model;
 ///
 /// - `#[dynalock(stamps = 4)]`: how many write stamps an item keeps, 0 to 32. They tell after a lost reply whether a
 ///   write was applied. 4 is the default, 0 keeps none.
-/// - `#[dynalock(crate = "path")]`: where `dynalock` is found, for crates that re-export it.
+/// - `#[dynalock(crate = storage::dynalock)]`: where `dynalock` is found, for crates that re-export it and for a dependency
+///   that `Cargo.toml` renames. A macro may say `$crate::dynalock`. The path may stand in quotes.
 ///
 /// # Above a field
 ///
@@ -60,14 +61,26 @@ use crate::model::Model;
 /// - `#[dynalock(version, start = 10, step = 2)]`: the first version and what each write adds, 1 or more; both are 1
 ///   unless said otherwise.
 /// - `#[dynalock(version, start = "clock")]`: the first version is the time in microseconds since 1970, so that an item
-///   which is deleted and created again never uses a version twice. Needs a `u64` or an `i64`.
+///   which is deleted and created again never uses a version twice. That holds while no clock lags behind the clock of
+///   whoever created the key before, and versions are raised by fewer than a million a second. Needs a `u64` or an `i64`.
 ///
 /// # Names
 ///
-/// Attributes are named as serde names them: `rename`, `rename_all` and `rename(serialize = ..)` count. The key and the
-/// version must be stored in every item as they are, so serde's `skip`, `with`, `flatten`, `alias` and the like are
-/// refused there. Another field's `alias` is read as serde reads it, and removed when that field is written. The names
-/// `_stamp0` to `_stamp31` are reserved.
+/// Attributes are named as serde names them: `rename`, `rename_all` and `rename(serialize = ..)` count. Impls of serde's
+/// traits that are written by hand must use the names of the fields. The names `_stamp0` to `_stamp31` are reserved.
+///
+/// - The key and the version must be stored in every item as they are, under the name that they are read under. There
+///   serde's `skip`, `with`, `flatten`, `alias` and the like are refused, and so are renames of one direction.
+/// - They must be fields of the struct itself: what a flattened struct holds is not seen.
+/// - Another field's `alias` is read as serde reads it, and removed when that field is written.
+/// - Above the struct, serde's `from`, `try_from`, `into`, `remote` and `transparent` are refused: they hide which attributes
+///   are read or written. The types of fields may use them.
+///
+/// # Generics
+///
+/// A struct may have type and constant parameters, but no lifetimes. It is versioned where it is `Serialize`,
+/// `DeserializeOwned`, `Send`, `Sync` and `'static`, and where its version can count. Whether a type parameter suits as a
+/// key, and whether `start` and `step` fit into one, is not checked at compile time.
 #[proc_macro_derive(Versioned, attributes(dynalock))]
 pub fn derive_versioned(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     versioned(input.into()).into()

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Data, DeriveInput, Fields, Generics, LitStr, Type};
+use syn::{Attribute, Data, DeriveInput, Fields, Generics, LitStr, Meta, Type};
 
-use crate::attr::{FieldAttrs, StructAttrs};
+use crate::attr::{FieldAttrs, Piece, StructAttrs, split};
 use crate::ctxt::Ctxt;
 use crate::serde_attr::{SerdeField, SerdeStruct};
+use crate::symbol::DEPRECATED;
 
 /// A struct with named fields.
 pub(crate) struct Model<'a> {
@@ -18,6 +19,8 @@ pub(crate) struct Model<'a> {
     pub(crate) attrs: &'a StructAttrs,
     pub(crate) serde: SerdeStruct,
     pub(crate) fields: Vec<Field<'a>>,
+    /// Whether an attribute of the struct or of a field is `deprecated` or allows that.
+    pub(crate) uses_deprecated: bool,
 }
 
 impl<'a> Model<'a> {
@@ -43,7 +46,9 @@ impl<'a> Model<'a> {
         };
         let serde = SerdeStruct::read(&input.attrs);
         let fields = named.iter().filter_map(|field| Field::read(cx, field, &serde)).collect();
-        Some(Self { ident: &input.ident, generics: &input.generics, attrs, serde, fields })
+        let mut written = input.attrs.iter().chain(named.iter().flat_map(|field| &field.attrs));
+        let uses_deprecated = written.any(is_about_deprecated);
+        Some(Self { ident: &input.ident, generics: &input.generics, attrs, serde, fields, uses_deprecated })
     }
 
     /// The fields that serde writes under names of their own.
@@ -70,6 +75,16 @@ impl<'a> Model<'a> {
     fn is_stored(&self, name: &str) -> bool {
         self.serde.tag.as_ref().is_some_and(|tag| tag.value() == name)
             || self.attributes().any(|field| field.attribute == name)
+    }
+}
+
+/// `#[deprecated]` or `#[allow(deprecated)]`
+fn is_about_deprecated(attr: &Attribute) -> bool {
+    match &attr.meta {
+        Meta::List(list) if attr.path().is_ident("allow") => split(list.tokens.clone())
+            .iter()
+            .any(|piece| matches!(piece, Piece::Word(word) if word.name == DEPRECATED)),
+        _ => attr.path().is_ident(DEPRECATED),
     }
 }
 
@@ -129,10 +144,10 @@ pub(crate) fn visible(ty: &Type) -> &Type {
     }
 }
 
-/// A type as one would write it, for messages.
-pub(crate) fn spelled(ty: &Type) -> String {
+/// A type, or the length of an array, as one would write it, for messages.
+pub(crate) fn spelled(written: &impl ToTokens) -> String {
     let mut text = String::new();
-    spell(ty.to_token_stream(), &mut text);
+    spell(written.to_token_stream(), &mut text);
     text
 }
 
@@ -147,10 +162,10 @@ fn spell(tokens: TokenStream, text: &mut String) {
         match token {
             TokenTree::Group(group) => {
                 let (open, close) = match group.delimiter() {
-                    proc_macro2::Delimiter::Parenthesis => ("(", ")"),
-                    proc_macro2::Delimiter::Bracket => ("[", "]"),
-                    proc_macro2::Delimiter::Brace => ("{", "}"),
-                    proc_macro2::Delimiter::None => ("", ""),
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::None => ("", ""),
                 };
                 text.push_str(open);
                 spell(group.stream(), text);

@@ -6,8 +6,8 @@ use syn::{Attribute, LitStr, Meta};
 use crate::attr::{Piece, Value, Word, split};
 use crate::case::Case;
 use crate::symbol::{
-    ALIAS, DESERIALIZE, FLATTEN, RENAME, RENAME_ALL, SERDE, SERDE_NO_ITEM, SERDE_NOT_AS_IT_IS, SERIALIZE,
-    SKIP, SKIP_DESERIALIZING, SKIP_SERIALIZING, TAG,
+    ALIAS, DESERIALIZE, FLATTEN, RENAME, RENAME_ALL, SERDE, SERDE_HIDES_ATTRIBUTES, SERDE_NOT_AS_IT_IS,
+    SERIALIZE, SKIP, SKIP_DESERIALIZING, SKIP_SERIALIZING, TAG, is_one_of,
 };
 
 /// What serde is told above the struct.
@@ -15,12 +15,10 @@ use crate::symbol::{
 pub(crate) struct SerdeStruct {
     write_case: Option<Case>,
     read_case: Option<Case>,
-    /// The word `rename_all`.
-    pub(crate) rename_all: Option<Ident>,
     /// The attribute that holds the name of the struct.
     pub(crate) tag: Option<LitStr>,
-    /// Words that leave no map of named attributes.
-    pub(crate) no_item: Vec<Ident>,
+    /// Words that hide which attributes serde reads or writes.
+    pub(crate) hides_attributes: Vec<Ident>,
 }
 
 impl SerdeStruct {
@@ -31,11 +29,10 @@ impl SerdeStruct {
                 let (write, from) = both_ways(&word);
                 read.write_case = write.and_then(|rule| Case::named(&rule.value())).or(read.write_case);
                 read.read_case = from.first().and_then(|rule| Case::named(&rule.value())).or(read.read_case);
-                read.rename_all = Some(word.name);
             } else if word.name == TAG {
                 read.tag = word.text();
-            } else if SERDE_NO_ITEM.iter().any(|known| word.name == known) {
-                read.no_item.push(word.name);
+            } else if is_one_of(&word.name, SERDE_HIDES_ATTRIBUTES) {
+                read.hides_attributes.push(word.name);
             }
         }
         read
@@ -73,7 +70,7 @@ impl SerdeField {
             read.not_read |= word.name == SKIP || word.name == SKIP_DESERIALIZING;
             read.flattened |= word.name == FLATTEN;
             read.aliases.extend(word.text().filter(|_| word.name == ALIAS));
-            if SERDE_NOT_AS_IT_IS.iter().any(|known| word.name == known) {
+            if is_one_of(&word.name, SERDE_NOT_AS_IT_IS) {
                 read.not_as_it_is.push(word.name);
             }
         }

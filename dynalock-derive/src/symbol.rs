@@ -1,7 +1,10 @@
 //! Every word that the macro knows, once, and the guess at what a misspelled one was meant to be.
 
+use proc_macro2::Ident;
+
 pub(crate) const DYNALOCK: &str = "dynalock";
 pub(crate) const SERDE: &str = "serde";
+pub(crate) const DEPRECATED: &str = "deprecated";
 
 pub(crate) const PARTITION_KEY: &str = "partition_key";
 pub(crate) const SORT_KEY: &str = "sort_key";
@@ -21,21 +24,25 @@ pub(crate) const CLOCK: &str = "clock";
 
 pub(crate) const ALIAS: &str = "alias";
 pub(crate) const DESERIALIZE: &str = "deserialize";
-pub(crate) const DESERIALIZE_WITH: &str = "deserialize_with";
+const DESERIALIZE_WITH: &str = "deserialize_with";
 pub(crate) const FLATTEN: &str = "flatten";
 pub(crate) const RENAME: &str = "rename";
 pub(crate) const RENAME_ALL: &str = "rename_all";
 pub(crate) const SERIALIZE: &str = "serialize";
-pub(crate) const SERIALIZE_WITH: &str = "serialize_with";
+const SERIALIZE_WITH: &str = "serialize_with";
 pub(crate) const SKIP: &str = "skip";
 pub(crate) const SKIP_DESERIALIZING: &str = "skip_deserializing";
 pub(crate) const SKIP_SERIALIZING: &str = "skip_serializing";
-pub(crate) const SKIP_SERIALIZING_IF: &str = "skip_serializing_if";
+const SKIP_SERIALIZING_IF: &str = "skip_serializing_if";
 pub(crate) const TAG: &str = "tag";
-pub(crate) const WITH: &str = "with";
+const WITH: &str = "with";
 
-/// Words of serde above a struct that leave no map of named attributes.
-pub(crate) const SERDE_NO_ITEM: &[&str] = &["transparent", "from", "try_from", "into", "untagged", "remote"];
+/// Words of serde above a struct that leave it to other code how items are read or written. The last two are refused by serde
+/// as well, which then writes no impls: refused here too, the struct gets a dummy impl that does not miss them.
+pub(crate) const SERDE_HIDES_ATTRIBUTES: &[&str] =
+    &["from", "try_from", "into", "remote", "transparent", "untagged"];
+/// Words of serde above a field that store it otherwise than its type does.
+pub(crate) const SERDE_CONVERTS: &[&str] = &[WITH, SERIALIZE_WITH, DESERIALIZE_WITH];
 /// Words of serde that keep a key or a version from being stored in every item, or from being found there.
 pub(crate) const SERDE_NOT_AS_IT_IS: &[&str] = &[
     SKIP,
@@ -56,11 +63,17 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("id", PARTITION_KEY),
     ("key", PARTITION_KEY),
     ("pk", PARTITION_KEY),
+    ("primary_key", PARTITION_KEY),
     ("range", SORT_KEY),
     ("range_key", SORT_KEY),
     ("revision", VERSION),
     ("sk", SORT_KEY),
+    ("sort", SORT_KEY),
 ];
+
+pub(crate) fn is_one_of(word: &Ident, known: &[&str]) -> bool {
+    known.iter().any(|known| word == known)
+}
 
 /// The known word that was probably meant.
 pub(crate) fn did_you_mean(word: &str, known: &[&'static str]) -> Option<&'static str> {
@@ -110,7 +123,9 @@ mod tests {
             ("partitionKey", PARTITION_KEY),
             ("partion_key", PARTITION_KEY),
             ("hash_key", PARTITION_KEY),
+            ("primary_key", PARTITION_KEY),
             ("sortkey", SORT_KEY),
+            ("sort", SORT_KEY),
             ("strat", START),
             ("stepp", STEP),
         ] {

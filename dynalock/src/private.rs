@@ -1,7 +1,10 @@
 //! What generated code names. Not part of the public interface.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
 
 pub use serde::Serialize;
 pub use serde::de::DeserializeOwned;
@@ -57,6 +60,11 @@ never_keys! {
     [T] LinkedList<T>;
     [T] BinaryHeap<T>;
     [T, const N: usize] [T; N];
+    [T] [T];
+    [T: NeverKey + ?Sized] Box<T>;
+    [T: NeverKey + ?Sized] Rc<T>;
+    [T: NeverKey + ?Sized] Arc<T>;
+    [T: NeverKey + ToOwned + ?Sized] Cow<'_, T>;
     [T, S] HashSet<T, S>;
     [T] BTreeSet<T>;
     [K, V, S] HashMap<K, V, S>;
@@ -66,6 +74,19 @@ never_keys! {
     [A, B, C] (A, B, C);
     [A, B, C, D] (A, B, C, D);
 }
+
+/// The schema of a refused struct, which never compiles.
+pub const REFUSED: Schema = Schema {
+    name: "",
+    partition_key: KeyAttribute { name: "", scalar_type: scalar_type::<String> },
+    sort_key: None,
+    version: "",
+    attributes: &[],
+    aliases: &[],
+    start: Start::At(1),
+    step: 1,
+    stamps: 0,
+};
 
 /// What the dummy impl of a refused struct asks for, so that missing serde derives add no errors of their own.
 pub trait Stored<'a>: Serialize + DeserializeOwned + Send + Sync + 'static {}

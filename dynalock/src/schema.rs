@@ -77,7 +77,8 @@ pub enum Start {
     /// A fixed number, at least 1.
     At(u64),
     /// The time of the first write in microseconds since 1970, so that an item that is deleted and created again never
-    /// uses a version twice.
+    /// uses a version twice. That holds while no clock lags behind the clock of whoever created the key before, and
+    /// versions are raised by fewer than a million a second.
     Clock,
 }
 

@@ -18,7 +18,7 @@ use crate::write::{ConditionalWrite, Kind};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not versioned",
     label = "no version field is known for this type",
-    note = "add `#[derive(dynalock::Versioned)]` and mark one field with `#[dynalock(version)]`"
+    note = "add `#[derive(dynalock::Versioned)]`, and mark its key with `#[dynalock(partition_key)]` and its version with `#[dynalock(version)]`"
 )]
 pub trait Versioned: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The type of the partition key, or [`PartitionAndSort`](crate::PartitionAndSort) of both key types.

@@ -93,6 +93,39 @@ mod former {
     }
 }
 
+/// What a lint forbids, nothing may allow.
+mod strict {
+    #![forbid(deprecated, unused)]
+
+    use dynalock::Versioned;
+
+    #[derive(Versioned)]
+    pub(crate) struct Note<T> {
+        #[dynalock(partition_key)]
+        pub(crate) id: u32,
+        #[dynalock(sort_key)]
+        pub(crate) line: T,
+        #[dynalock(version, start = 7)]
+        pub(crate) version: u32,
+    }
+
+    impl<T: serde::Serialize> serde::Serialize for Note<T> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            (self.id, &self.line, self.version).serialize(serializer)
+        }
+    }
+
+    impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Note<T> {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            serde::Deserialize::deserialize(deserializer).map(|(id, line, version)| Self {
+                id,
+                line,
+                version,
+            })
+        }
+    }
+}
+
 #[test]
 fn strict_lints_find_nothing() {
     let account = Account { id: "alice".into(), balance: 1, version: 2 };
@@ -102,4 +135,5 @@ fn strict_lints_find_nothing() {
     let order = Order { id: line.cart, version: 6 };
     assert_eq!(order.__version(), 6);
     assert_eq!(former::Order { id: 5, version: 8 }.__version(), 8);
+    assert_eq!(strict::Note { id: 5, line: 6, version: 9 }.__version(), 9);
 }

@@ -26,6 +26,35 @@ struct Holds<T> {
     version: u64,
 }
 
+/// What another crate exports says `$crate`, which no text can hold.
+mod exported {
+    pub(super) use dynalock::{__private, Versioned};
+
+    macro_rules! versioned {
+        ($name:ident, $start:literal) => {
+            #[derive(::serde::Serialize, ::serde::Deserialize, $crate::renamed::exported::Versioned)]
+            #[dynalock(crate = $crate::renamed::exported, stamps = 3)]
+            struct $name {
+                #[dynalock(partition_key)]
+                id: String,
+                #[dynalock(version, start = $start)]
+                version: u64,
+            }
+        };
+    }
+    pub(super) use versioned;
+}
+
+exported::versioned!(Line, 9);
+
+#[test]
+fn the_path_of_the_crate_needs_no_quotes() {
+    use exported::Versioned;
+
+    assert_eq!(Line { id: "a".into(), version: 6 }.__version(), 6);
+    assert_eq!((Line::SCHEMA.stamps, Line::SCHEMA.start), (3, exported::__private::Start::At(9)));
+}
+
 #[test]
 fn the_path_of_the_crate_can_be_set() {
     use storage::locking::Versioned;

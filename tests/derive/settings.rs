@@ -1,11 +1,13 @@
 //! What the words of `#[dynalock(..)]` do.
 
 use std::any::TypeId;
+use std::borrow::Cow;
 
 use aws_sdk_dynamodb::types::ScalarAttributeType;
 use dynalock::__private::Start;
 use dynalock::{PartitionAndSort, Versioned};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteArray;
 
 #[derive(Serialize, Deserialize, Versioned)]
 struct Account {
@@ -46,14 +48,14 @@ fn what_is_said_counts() {
     }
 
     #[derive(Serialize, Deserialize, Versioned)]
-    #[dynalock(stamps = 32)]
+    #[dynalock(stamps = 32u8)]
     struct Event {
         #[dynalock(partition_key)]
         source: Source,
         #[dynalock(sort_key)]
         at: u32,
         #[dynalock(version)]
-        #[dynalock(start = "clock", step = 0x10)]
+        #[dynalock(start = "clock", step = 0x10_i64)]
         version: i64,
     }
 
@@ -77,6 +79,28 @@ fn what_is_said_counts() {
     assert_eq!(TypeId::of::<<Event as Versioned>::Key>(), TypeId::of::<PartitionAndSort<Source, u32>>());
     let event = Event { source: Source(Kind::Sensor), at: 5, version: 6 };
     assert_eq!((event.__version(), event.at), (6_i64, 5));
+}
+
+#[test]
+fn keys_may_be_boxed_shared_or_bytes() {
+    macro_rules! is_key {
+        ($key:ty) => {{
+            #[derive(Serialize, Deserialize, Versioned)]
+            struct Kept {
+                #[dynalock(partition_key)]
+                id: $key,
+                #[dynalock(version)]
+                version: u64,
+            }
+
+            (Kept::SCHEMA.partition_key.scalar_type)().expect("the type is known")
+        }};
+    }
+
+    assert_eq!(is_key!(Box<str>), ScalarAttributeType::S);
+    assert_eq!(is_key!(Box<Box<u8>>), ScalarAttributeType::N);
+    assert_eq!(is_key!(Cow<'static, str>), ScalarAttributeType::S);
+    assert_eq!(is_key!(Box<ByteArray<16>>), ScalarAttributeType::B);
 }
 
 /// Every type that can count versions, and the largest start that fits into it.

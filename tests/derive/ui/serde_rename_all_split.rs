@@ -7,7 +7,7 @@ struct Order {
     #[dynalock(partition_key)]
     order_id: String,
     #[dynalock(version)]
-    version: u64,
+    row_version: u64,
 }
 
 fn main() {}

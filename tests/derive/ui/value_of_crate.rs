@@ -2,7 +2,7 @@ use dynalock::Versioned;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Versioned)]
-#[dynalock(crate = dynalock)]
+#[dynalock(crate = "dyna-lock")]
 struct Order {
     #[dynalock(partition_key)]
     id: String,
