@@ -8,7 +8,7 @@ use std::{fs, iter};
 const MOST_LINES: usize = 500;
 
 /// The runtime stays small: its lines of code, without what its users' tests run on.
-const MOST_CODE: usize = 5_200;
+const MOST_CODE: usize = 5_100;
 const FOR_TESTS: [&str; 2] = ["embedded", "testing"];
 
 struct Room {
