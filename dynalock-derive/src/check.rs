@@ -117,10 +117,13 @@ fn can_be_version(field: &Field<'_>) -> bool {
 
 /// A version field under a name that is not already another thing's.
 fn version_to_add(model: &Model<'_>) -> &'static str {
-    if model.fields.iter().any(|field| field.name() == VERSION && !can_be_version(field)) {
+    let is_taken = |name| model.fields.iter().any(|field| field.name() == name && !can_be_version(field));
+    if !is_taken(VERSION) {
+        "`#[dynalock(version)] version: u64`"
+    } else if !is_taken("row_version") {
         "`#[dynalock(version)] row_version: u64`"
     } else {
-        "`#[dynalock(version)] version: u64`"
+        "a field of its own with `#[dynalock(version)]`"
     }
 }
 
@@ -351,7 +354,9 @@ pub(crate) fn key_help(ty: &Type) -> String {
             format!("serde_bytes::ByteArray<{}>", spelled(&array.len))
         }
         Type::Path(TypePath { path, .. })
-            if path.segments.last().is_some_and(|last| holds_bytes(&last.arguments)) =>
+            if path.segments.last().is_some_and(|last| {
+                is_one_of(&last.ident, &["Vec", "Box", "Rc", "Arc", "Cow"]) && holds_bytes(&last.arguments)
+            }) =>
         {
             "serde_bytes::ByteBuf".to_owned()
         }

@@ -189,12 +189,13 @@ fn here(span: Span) -> Span {
     Span::call_site().located_at(span)
 }
 
-/// The same path at another place, so that an error about what it names points there alone.
+/// The same path at another place, so that an error about what it names points there alone. It still means what it means where
+/// it was written, as `$crate` must.
 fn moved(path: &TokenStream, at: Span) -> TokenStream {
     let tokens = path.clone().into_iter();
     tokens
         .map(|mut token| {
-            token.set_span(at);
+            token.set_span(token.span().located_at(at));
             token
         })
         .collect()

@@ -10,7 +10,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, Generics, LitStr, Meta, Type};
 use crate::attr::{FieldAttrs, Piece, StructAttrs, split};
 use crate::ctxt::Ctxt;
 use crate::serde_attr::{SerdeField, SerdeStruct};
-use crate::symbol::DEPRECATED;
+use crate::symbol::{DEPRECATED, is_one_of};
 
 /// A struct with named fields.
 pub(crate) struct Model<'a> {
@@ -78,12 +78,13 @@ impl<'a> Model<'a> {
     }
 }
 
-/// `#[deprecated]` or `#[allow(deprecated)]`
+/// `#[deprecated]`, `#[allow(deprecated)]` and their like
 fn is_about_deprecated(attr: &Attribute) -> bool {
     match &attr.meta {
-        Meta::List(list) if attr.path().is_ident("allow") => split(list.tokens.clone())
-            .iter()
-            .any(|piece| matches!(piece, Piece::Word(word) if word.name == DEPRECATED)),
+        Meta::List(list) if ["allow", "expect"].iter().any(|level| attr.path().is_ident(level)) => {
+            let is_lint = |piece| matches!(piece, Piece::Word(word) if is_one_of(&word.name, &[DEPRECATED, "warnings"]));
+            split(list.tokens.clone()).into_iter().any(is_lint)
+        }
         _ => attr.path().is_ident(DEPRECATED),
     }
 }

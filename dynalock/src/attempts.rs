@@ -57,10 +57,10 @@ enum Fate {
 }
 
 /// The attempts of one write, over all its calls of the SDK.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Attempts(Mutex<Progress>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Progress {
     /// Transmitted, and nothing known of it since.
     under_way: bool,
@@ -140,9 +140,10 @@ impl<E> Watch<E> {
     }
 }
 
+/// Does not show the request.
 impl<E> fmt::Debug for Watch<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watch").field(&self.attempts).finish()
+        f.debug_struct("Watch").finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// What a call has cost so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
-    /// Attempts beyond those that the SDK makes by itself, the first one included.
+    /// Attempts beyond those that the SDK makes by itself, the first one included; 0 if there was nothing to send.
     pub(crate) attempts: u32,
     /// Writes that were refused because another writer was faster.
     pub(crate) conflicts: u32,
@@ -34,6 +34,11 @@ impl<R> Ended<R> {
 }
 
 impl<T> Ended<Result<T>> {
+    /// A call that came to no request.
+    pub(crate) fn unsent(error: Error) -> Self {
+        Self::of(Err(error), Tally::default())
+    }
+
     pub(crate) fn of(answer: Result<T>, tally: Tally) -> Self {
         let outcome = answer.as_ref().map_or_else(Error::name, |_| "ok");
         Self { answer, outcome, tally }

@@ -168,7 +168,7 @@ impl LogicalWrite for Commit {
         if let Some(first) = error.conflict_mut() {
             (first.reasons, first.others) = (codes, refused);
         }
-        Judged::Ended(if is_final { error } else { self.unknown(target, error) })
+        Judged::Ended(if is_final { error } else { self.unknown(target, budget.refused(error)) })
     }
 
     fn item_is_denied(&self, _: &Target) {

@@ -75,9 +75,8 @@ impl<T: Versioned> Table<T> {
         let describe = self.target().client.describe_table().table_name(self.name());
         let send = || describe.clone().send();
         match self.target().ask(&mut self.retry().start(), "DescribeTable", send).await {
-            Ok(output) => Ok(output.table),
             Err(Error::Sdk(failure)) if failure.code() == Some("ResourceNotFoundException") => Ok(None),
-            Err(error) => Err(error),
+            output => Ok(output?.table),
         }
     }
 

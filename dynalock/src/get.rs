@@ -88,11 +88,13 @@ impl<T: Versioned> IntoFuture for Get<T> {
             let Self { table, key, consistent, retry } = self;
             let mut budget = retry.start();
             observed("get", table.name(), async {
-                let read = async {
-                    let item = table.target().read(&key?, consistent, &mut budget).await?;
-                    item.map(|item| table.parse(item)).transpose()
+                let key = match key {
+                    Ok(key) => key,
+                    Err(error) => return Ended::unsent(error),
                 };
-                Ended::of(read.await, *budget.tally())
+                let read = table.target().read(&key, consistent, &mut budget).await;
+                let item = read.and_then(|item| item.map(|item| table.parse(item)).transpose());
+                Ended::of(item, *budget.tally())
             })
             .await
         })
@@ -125,8 +127,7 @@ impl<T> GetMany<T> {
 }
 
 impl<T: Versioned> GetMany<T> {
-    async fn read(&self, keys: Result<Vec<Item>>, budget: &mut Budget) -> Result<Vec<Option<T>>> {
-        let keys = keys?;
+    async fn read(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<Vec<Option<T>>> {
         let mut places: HashMap<KeyId, Vec<usize>> = HashMap::with_capacity(keys.len());
         let mut wanted = Vec::with_capacity(keys.len());
         for (place, key) in keys.into_iter().enumerate() {
@@ -181,6 +182,10 @@ impl<T: Versioned> IntoFuture for GetMany<T> {
         Box::pin(async move {
             let (keys, mut budget) = (std::mem::replace(&mut self.keys, Ok(Vec::new())), self.retry.start());
             observed("get_many", self.table.name(), async {
+                let keys = match keys {
+                    Ok(keys) => keys,
+                    Err(error) => return Ended::unsent(error),
+                };
                 let items = self.read(keys, &mut budget).await;
                 Ended::of(items, *budget.tally())
             })

@@ -41,12 +41,13 @@ impl<T> Options<T> {
     ) -> Result<(Applied, Option<u64>)> {
         let mut budget = retry.start();
         observed(kind.name(), self.table.name(), async {
-            let sent = async {
-                let write = write?;
-                let version = write.next_version();
-                Ok((self.table.target().write(write, &mut budget).await?, version))
+            let write = match write {
+                Ok(write) => write,
+                Err(error) => return Ended::unsent(error),
             };
-            Ended::of(sent.await, *budget.tally())
+            let version = write.next_version();
+            let sent = self.table.target().write(write, &mut budget).await;
+            Ended::of(sent.map(|applied| (applied, version)), *budget.tally())
         })
         .await
     }

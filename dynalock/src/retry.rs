@@ -68,7 +68,7 @@ impl Retry {
     }
 
     /// At most this much time for the whole call: all attempts and delays, and the wait for other calls of
-    /// [`update`](crate::Table::update). A closure is not interrupted, but once the time is up nothing is sent any more. An
+    /// [`update`](crate::Table::update). A closure is not interrupted, but once the time is up nothing more is begun. An
     /// attempt that is under way by then is given up; if that is a write, the call ends in
     /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
     pub fn deadline(mut self, deadline: Duration) -> Self {

@@ -9,7 +9,7 @@ use crate::commit::{Commit, LONGEST};
 use crate::condition::Condition;
 use crate::error::Result;
 use crate::invalid::Invalid;
-use crate::retry::{Budget, Retry};
+use crate::retry::Retry;
 use crate::save::raise;
 use crate::snapshot::Snapshot;
 use crate::table::Table;
@@ -50,9 +50,19 @@ struct Action<'a> {
     target: Target,
     object: Result<Snapshot, Invalid>,
     condition: Option<Condition>,
-    /// Gives the caller's object the version that was written.
-    raise: Box<dyn FnOnce(Option<u64>) + Send + 'a>,
+    raise: Raise<'a>,
 }
+
+/// A transaction that can be sent.
+struct Ready<'a> {
+    target: Target,
+    commit: Commit,
+    /// What is to be done to the objects once it went through.
+    raises: Vec<(Raise<'a>, Option<u64>)>,
+}
+
+/// Gives the caller's object the version that was written.
+type Raise<'a> = Box<dyn FnOnce(Option<u64>) + Send + 'a>;
 
 impl<'a> Transaction<'a> {
     /// A transaction without actions. `client` sends it, so it must reach the tables of all actions.
@@ -150,13 +160,22 @@ impl<'a> Transaction<'a> {
         let mut budget = self.retry.within(LONGEST).start();
         let tables = Target::of_all(&self.client, self.actions.iter().map(|action| &action.target)).table;
         observed("commit", &tables, async {
-            let committed = self.send(&mut budget).await;
+            let Ready { target, commit, raises } = match self.ready() {
+                Ok(ready) => ready,
+                Err(error) => return Ended::unsent(error),
+            };
+            let committed = target.commit(commit, &mut budget).await;
+            if committed.is_ok() {
+                for (raise, version) in raises {
+                    raise(version);
+                }
+            }
             Ended::of(committed, *budget.tally())
         })
         .await
     }
 
-    async fn send(self, budget: &mut Budget) -> Result<()> {
+    fn ready(self) -> Result<Ready<'a>> {
         if self.is_misplaced {
             let problem = "a condition was given before any action of the transaction";
             return Err(Invalid::request(problem).in_table(""));
@@ -170,11 +189,7 @@ impl<'a> Transaction<'a> {
             writes.push((target, write));
         }
         let (target, commit) = Commit::of(&self.client, writes)?;
-        target.commit(commit, budget).await?;
-        for (raise, version) in raises {
-            raise(version);
-        }
-        Ok(())
+        Ok(Ready { target, commit, raises })
     }
 }
 

@@ -199,6 +199,8 @@ async fn a_call_that_is_invalid_shows_the_name_of_its_error() {
     for line in &ends {
         assert_fields(line, &["outcome=\"invalid_item\""]);
     }
+    let sent = ends.iter().filter(|line| line.contains("attempts=1")).count();
+    assert_eq!(sent, 3, "the others never come to a request: {ends:?}");
 }
 
 #[tokio::test(start_paused = true)]

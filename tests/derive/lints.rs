@@ -80,6 +80,27 @@ mod former {
         pub(crate) version: FormerId,
     }
 
+    #[derive(Versioned)]
+    pub(crate) struct Line {
+        #[expect(deprecated)]
+        #[dynalock(partition_key)]
+        pub(crate) id: FormerId,
+        #[dynalock(version)]
+        pub(crate) version: u64,
+    }
+
+    impl serde::Serialize for Line {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            (self.id, self.version).serialize(serializer)
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Line {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            serde::Deserialize::deserialize(deserializer).map(|(id, version)| Self { id, version })
+        }
+    }
+
     impl serde::Serialize for Order {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             (self.id, self.version).serialize(serializer)
@@ -135,5 +156,6 @@ fn strict_lints_find_nothing() {
     let order = Order { id: line.cart, version: 6 };
     assert_eq!(order.__version(), 6);
     assert_eq!(former::Order { id: 5, version: 8 }.__version(), 8);
+    assert_eq!(former::Line { id: 5, version: 8 }.__version(), 8);
     assert_eq!(strict::Note { id: 5, line: 6, version: 9 }.__version(), 9);
 }

@@ -42,10 +42,17 @@ mod exported {
             }
         };
     }
-    pub(super) use versioned;
+    /// The same by a macro of yet another crate, whose own `$crate` is not meant.
+    macro_rules! versioned_elsewhere {
+        ($name:ident) => {
+            ::dynalock_tests::versioned_by!($crate::renamed::exported, $name);
+        };
+    }
+    pub(super) use {versioned, versioned_elsewhere};
 }
 
 exported::versioned!(Line, 9);
+exported::versioned_elsewhere!(Page);
 
 #[test]
 fn the_path_of_the_crate_needs_no_quotes() {
@@ -53,6 +60,7 @@ fn the_path_of_the_crate_needs_no_quotes() {
 
     assert_eq!(Line { id: "a".into(), version: 6 }.__version(), 6);
     assert_eq!((Line::SCHEMA.stamps, Line::SCHEMA.start), (3, exported::__private::Start::At(9)));
+    assert_eq!((Page { id: "a".into(), version: 6 }.__version(), Page::SCHEMA.step), (6, 2));
 }
 
 #[test]

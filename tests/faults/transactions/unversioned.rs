@@ -4,7 +4,7 @@
 use std::error::Error as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynalock::testing::Fault;
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Error, Transaction, transact};
 
 use super::{WRITE, conflict};
@@ -157,6 +157,16 @@ async fn an_item_without_a_version_that_is_missing_is_a_conflict_unless_a_reques
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_refusal_behind_an_unknown_outcome_tells_how_often_it_was_tried() {
+    let world = world(None, false).await;
+    let passing = Fault::Instead(Reply::cancelled(["TransactionConflict", "None"]));
+    world.faults.script(WRITE, [passing, Fault::RequestLost]);
+    let error = refused(&world, Act::Save, None).await;
+    let Error::Conflict(missing) = refusal_behind(&error) else { panic!("{error:?}") };
+    assert_eq!(missing.attempts(), 2);
 }
 
 /// As for a create of its own.
