@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
 
@@ -68,8 +67,8 @@ impl Action {
 }
 
 impl Commit {
-    /// Takes writes together, each with its table. `client` sends them.
-    pub(crate) fn of(client: &Client, writes: Vec<(Target, ConditionalWrite)>) -> Result<(Target, Self)> {
+    /// Takes writes together, each with its table. `target` stands for all of the tables.
+    pub(crate) fn of(target: &Target, writes: Vec<(Target, ConditionalWrite)>) -> Result<Self> {
         check_actions(writes.len())?;
         let bytes: usize = writes.iter().map(|(_, write)| write.least_bytes()).sum();
         if bytes > MAX_BYTES {
@@ -90,9 +89,8 @@ impl Commit {
             items.push(write.into_transact_write_item(target.table.to_string(), target.on_failed_check()));
             actions.push(Action { target, key, intent });
         }
-        let target = Target::of_all(client, actions.iter().map(|action| &action.target));
         let token = random::token().map_err(|invalid| invalid.in_table(&target.table))?;
-        Ok((target, Self { actions, token, writes: Some(items) }))
+        Ok(Self { actions, token, writes: Some(items) })
     }
 }
 

@@ -188,7 +188,8 @@ impl Run {
             }
             last => {
                 writes.extend(last);
-                let (target, commit) = Commit::of(client, writes)?;
+                let target = Target::of_all(client, writes.iter().map(|(target, _)| target));
+                let commit = Commit::of(&target, writes)?;
                 target.commit(commit, budget).await
             }
         };

@@ -55,7 +55,6 @@ struct Action<'a> {
 
 /// A transaction that can be sent.
 struct Ready<'a> {
-    target: Target,
     commit: Commit,
     /// What is to be done to the objects once it went through.
     raises: Vec<(Raise<'a>, Option<u64>)>,
@@ -158,9 +157,9 @@ impl<'a> Transaction<'a> {
     /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
     pub async fn commit(self) -> Result<()> {
         let mut budget = self.retry.within(LONGEST).start();
-        let tables = Target::of_all(&self.client, self.actions.iter().map(|action| &action.target)).table;
-        observed("commit", &tables, async {
-            let Ready { target, commit, raises } = match self.ready() {
+        let target = Target::of_all(&self.client, self.actions.iter().map(|action| &action.target));
+        observed("commit", &target.table, async {
+            let Ready { commit, raises } = match self.ready(&target) {
                 Ok(ready) => ready,
                 Err(error) => return Ended::unsent(error),
             };
@@ -175,7 +174,7 @@ impl<'a> Transaction<'a> {
         .await
     }
 
-    fn ready(self) -> Result<Ready<'a>> {
+    fn ready(self, target: &Target) -> Result<Ready<'a>> {
         if self.is_misplaced {
             let problem = "a condition was given before any action of the transaction";
             return Err(Invalid::request(problem).in_table(""));
@@ -188,8 +187,7 @@ impl<'a> Transaction<'a> {
             raises.push((raise, write.next_version()));
             writes.push((target, write));
         }
-        let (target, commit) = Commit::of(&self.client, writes)?;
-        Ok(Ready { target, commit, raises })
+        Ok(Ready { commit: Commit::of(target, writes)?, raises })
     }
 }
 
