@@ -6,7 +6,7 @@ use crate::condition::{Condition, Terms};
 use crate::expect::Expect;
 use crate::expression::Changes;
 use crate::invalid::Invalid;
-use crate::item::{Item, StoredVersion};
+use crate::item::{self, Item, StoredVersion};
 use crate::schema::Schema;
 use crate::snapshot::Snapshot;
 use crate::write::ConditionalWrite;
@@ -36,6 +36,12 @@ impl Draft {
     /// Whether there is something to write.
     pub(crate) fn is_changed(&self) -> bool {
         self.pending.is_some()
+    }
+
+    /// How many bytes the item takes at least.
+    pub(crate) fn least_bytes(&self) -> usize {
+        let attributes = self.item.iter().flatten();
+        item::least_bytes(attributes.map(|(name, value)| (name.as_str(), value)))
     }
 
     /// The item, to be read and changed.

@@ -270,7 +270,6 @@ mod table;
 mod target;
 #[cfg(feature = "embedded")]
 pub mod testing;
-mod ticket;
 mod transact;
 mod transaction;
 mod tx;

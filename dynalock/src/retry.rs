@@ -118,7 +118,7 @@ impl Retry {
 }
 
 /// Random delays under a doubling limit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Delays {
     limit: Duration,
     max: Duration,
@@ -228,6 +228,59 @@ impl Budget {
     /// The error of a call that was cut off: what went wrong before says more than that time was up.
     pub(crate) fn out_of_time(&mut self, cut_off: Error) -> Error {
         self.earlier.take().unwrap_or(cut_off)
+    }
+}
+
+/// What bounds a call from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    deadline: Instant,
+    /// How many attempts may follow the one that is taken.
+    more_attempts: u32,
+    attempt_timeout: Duration,
+}
+
+impl Limits {
+    /// What bounds a request that serves two calls: it lasts as long as the more patient of them, and one that hangs is given up
+    /// as soon as either of them would give it up.
+    pub(crate) fn join(self, other: Self) -> Self {
+        Self {
+            deadline: self.deadline.max(other.deadline),
+            more_attempts: self.more_attempts.max(other.more_attempts),
+            attempt_timeout: self.attempt_timeout.min(other.attempt_timeout),
+        }
+    }
+}
+
+impl Budget {
+    /// What bounds the call from now on.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            deadline: self.deadline,
+            more_attempts: self.retry.attempts.saturating_sub(self.used),
+            attempt_timeout: self.retry.answer_within(),
+        }
+    }
+
+    /// Takes what is left for a request that serves other calls as well, bounded by the `limits` of all. What the request makes of
+    /// it comes back by [`resume`](Self::resume).
+    pub(crate) fn share(&mut self, limits: Limits) -> Self {
+        let Limits { deadline, more_attempts, attempt_timeout } = limits;
+        let attempts = self.used.saturating_add(more_attempts);
+        Self {
+            retry: Retry { attempts, attempt_timeout, ..self.retry },
+            deadline,
+            used: self.used,
+            tally: self.tally,
+            delays: self.delays.clone(),
+            earlier: self.earlier.take(),
+        }
+    }
+
+    /// Goes on with what a shared request has left. The limits are the call's own again.
+    pub(crate) fn resume(&mut self, shared: Self) {
+        let Self { used, tally, delays, earlier, .. } = shared;
+        *self = Self { retry: self.retry, deadline: self.deadline, used, tally, delays, earlier };
     }
 }
 

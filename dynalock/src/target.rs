@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{self, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure};
 use tokio::time::Instant;
 
@@ -180,11 +181,17 @@ impl Target {
         consistent: bool,
         budget: &mut Budget,
     ) -> Result<Option<Item>> {
-        let send = || {
-            let request = self.client.get_item().table_name(&*self.table).consistent_read(consistent);
-            request.set_key(Some(key.clone())).send()
-        };
-        Ok(self.ask(budget, "GetItem", send).await?.item)
+        Ok(self.ask(budget, "GetItem", || self.get_item(key, consistent)).await?.item)
+    }
+
+    /// Sends one request for an item.
+    pub(crate) fn get_item(
+        &self,
+        key: &Item,
+        consistent: bool,
+    ) -> impl Future<Output = Result<GetItemOutput, SdkError<GetItemError>>> + Send + use<> {
+        let request = self.client.get_item().table_name(&*self.table).consistent_read(consistent);
+        request.set_key(Some(key.clone())).send()
     }
 
     /// Microseconds since 1970, by the client's clock.

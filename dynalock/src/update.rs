@@ -11,10 +11,9 @@ use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::key::IntoKey;
 use crate::options::{Options, option_methods, shows};
-use crate::queue::{ANY_SIZE, Place};
+use crate::queue::{ANY_SIZE, Outcome, Turn};
 use crate::save::raise;
 use crate::table::{BoxFuture, Table};
-use crate::ticket::Outcome;
 use crate::versioned::{Versioned, schema, snapshot};
 
 impl<T: Versioned> Table<T> {
@@ -153,12 +152,12 @@ impl<T: Versioned, F> Call<'_, T, F> {
     {
         let Self { key, mut change, options: Options { table, condition, retry }, .. } = self;
         observed(operation, table.name(), async {
-            let enter = |key| table.queues().enter(table.target(), schema::<T>(), key, retry);
-            let (answer, tally) = match key.and_then(enter) {
-                Ok(mut place) => {
+            let wait = |key| Turn::wait_for(table.queues(), table.target(), schema::<T>(), key, retry);
+            let (answer, tally) = match key.and_then(wait) {
+                Ok(mut turn) => {
                     let edit =
                         Edit { table: &table, init, closure: |object: &mut T| apply(&mut change, object) };
-                    (edit.until_applied(&mut place, condition.as_ref()).await, place.tally())
+                    (edit.until_applied(&mut turn, condition.as_ref()).await, turn.tally())
                 }
                 Err(error) => (Err(error), Tally::default()),
             };
@@ -184,31 +183,31 @@ struct Edit<'c, 'i, T, C> {
 impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, '_, T, C> {
     async fn until_applied(
         mut self,
-        place: &mut Place<'_>,
+        turn: &mut Turn<'_>,
         condition: Option<&Condition>,
     ) -> Result<Result<T, E>> {
         // A condition is about what is stored, and not about what others are changing it to.
         let is_alone = condition.is_some() || !self.table.queues().coalesce;
         let mut size = if is_alone { 1 } else { ANY_SIZE };
         loop {
-            let mut batch = place.begin(size).await?;
-            let mut object = match self.apply(place.key(), &mut batch.draft) {
+            let mut group = turn.begin(size).await?;
+            let mut object = match self.apply(turn.key(), &mut group.draft) {
                 Ok(Ok((object, true))) => object,
                 // An answer that writes nothing must rest on what is stored.
-                answer if place.is_sure(&batch) => {
-                    place.leave(batch);
+                answer if turn.is_fresh(&group) => {
+                    turn.put_back(group);
                     return answer.map(|answer| answer.map(|(object, _)| object));
                 }
-                _ if batch.draft.is_changed() => {
+                _ if group.draft.is_changed() => {
                     size = 1;
-                    place.leave(batch);
-                    place.pass();
+                    turn.put_back(group);
+                    turn.yield_turn();
                     continue;
                 }
                 _ => continue,
             };
-            place.join(batch, size);
-            match place.outcome(condition).await? {
+            turn.add(group, size);
+            match turn.outcome(condition).await? {
                 Outcome::Applied { version, .. } => {
                     raise(&mut object, version);
                     return Ok(Ok(object));
@@ -230,6 +229,8 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, '_, T, C> {
             if let Err(refused) = closure(&mut object) {
                 return Ok(Err(refused));
             }
+            // What is written gives it its version. If others change it further in the same write, no such version is stored.
+            raise(&mut object, Some(0));
             snapshot(&object).and_then(|object| draft.create(key, object, now)).map_err(table.named())?;
             return Ok(Ok((object, true)));
         };

@@ -12,6 +12,7 @@ mod denied;
 mod dropped;
 mod limits;
 mod lost;
+mod overload;
 mod panics;
 mod refusals;
 mod rejected;

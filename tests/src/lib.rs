@@ -5,9 +5,11 @@ pub mod engines;
 pub mod gauge;
 pub mod history;
 mod journal;
+pub mod load;
 pub mod polling;
 pub mod recording;
 pub mod runtimes;
+pub mod stalling;
 pub mod transit;
 
 /// A struct `$name`, versioned by what another crate calls `$dynalock`.

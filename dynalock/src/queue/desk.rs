@@ -1,0 +1,101 @@
+//! What is known of an item that has callers, and the request that is under way for it.
+//!
+//! Only the caller whose turn it is has the desk. It leaves the desk to the next one as it is, so that neither a read nor a write
+//! ends with the caller that began it.
+//!
+//! ```text
+//!           start a read             answered
+//!   Empty ──────────────▶ Reading ─────────────▶ Open ◀─┐ a caller adds its change
+//!     ▲ ▲                    │                    │ │   │
+//!     │ └────────────────────┘ not answered       │ └───┘
+//!     │                                           │ mark as sent
+//!     │   the outcome is unknown, or the          ▼
+//!     └── item is not known ─────────────────  InFlight ──▶ Open: applied, or refused with the stored item
+//! ```
+
+use std::pin::Pin;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
+use tokio::time::Instant;
+
+use crate::draft::Draft;
+use crate::error::Result;
+use crate::item::Item;
+use crate::retry::Budget;
+use crate::send::Applied;
+use crate::write::Intent;
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The state of an item that has callers.
+#[derive(Default)]
+pub(crate) enum Desk {
+    /// Nothing is known of it.
+    #[default]
+    Empty,
+    Reading(Reading),
+    /// It is known, perhaps with changes that are not sent yet.
+    Open(Group),
+    InFlight(Flight),
+}
+
+impl Desk {
+    /// Whether it holds the changes of the callers that are members of a write.
+    pub(crate) fn holds_changes(&self) -> bool {
+        matches!(self, Self::Open(_) | Self::InFlight(_))
+    }
+}
+
+/// A read that is under way: one request, with the SDK's own retries.
+pub(crate) struct Reading {
+    pub(crate) answer: BoxFuture<Result<GetItemOutput, SdkError<GetItemError>>>,
+    pub(crate) as_of: AsOf,
+}
+
+/// When the state of an item was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AsOf {
+    /// How many callers had come by then. For them it is not out of date.
+    pub(crate) arrivals: u64,
+    /// When the turn began that it serves.
+    pub(crate) begun: Instant,
+}
+
+impl AsOf {
+    /// The same state, for the turn that begins now.
+    pub(crate) fn next_turn(self) -> Self {
+        Self { begun: Instant::now(), ..self }
+    }
+}
+
+/// An item, with the changes of the callers that go out together.
+pub(crate) struct Group {
+    pub(crate) draft: Draft,
+    pub(crate) as_of: AsOf,
+    /// How many members it may have.
+    pub(crate) size: usize,
+}
+
+impl Group {
+    pub(crate) fn new(item: Option<Item>, as_of: AsOf) -> Self {
+        Self { draft: Draft::of(item), as_of, size: usize::MAX }
+    }
+}
+
+/// A write that is under way, until its outcome is known.
+pub(crate) struct Flight {
+    pub(crate) landing: BoxFuture<Landed>,
+    pub(crate) intent: Intent,
+    /// The item once the write went through, where that is known.
+    pub(crate) written: Option<Item>,
+    pub(crate) as_of: AsOf,
+    /// When it ends at the latest.
+    pub(crate) deadline: Instant,
+}
+
+/// How a write ended, and what is left of the budget that it had.
+pub(crate) struct Landed {
+    pub(crate) sent: Result<Applied>,
+    pub(crate) budget: Budget,
+}

@@ -1,0 +1,67 @@
+//! Callers of one item in one process: they take turns, hand the item on, and may share a write.
+
+mod desk;
+mod line;
+mod turn;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+pub(crate) use line::Outcome;
+pub(crate) use turn::{ANY_SIZE, Turn};
+
+use crate::key::KeyId;
+use crate::lock::lock;
+use desk::Desk;
+use line::{CallerId, Line};
+
+/// The queues of a table: one for each item that has callers.
+#[derive(Default)]
+pub(crate) struct Queues {
+    /// Whether callers that wait share one write.
+    pub(crate) coalesce: bool,
+    by_key: Mutex<HashMap<KeyId, Arc<Line>>>,
+}
+
+/// Shows of how many items there are callers, and not which.
+impl fmt::Debug for Queues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queues").field("coalesce", &self.coalesce).finish_non_exhaustive()
+    }
+}
+
+impl Queues {
+    pub(crate) fn coalescing() -> Self {
+        Self { coalesce: true, ..Self::default() }
+    }
+
+    /// How many items have callers.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.by_key).len()
+    }
+
+    /// Adds a caller of an item; `None` if too many wait.
+    fn join(&self, id: &KeyId) -> Option<(Arc<Line>, CallerId)> {
+        // Under the lock of the map: else the line could be removed before the caller is in it.
+        let mut by_key = lock(&self.by_key);
+        if let Some(line) = by_key.get(id) {
+            return line.join().map(|caller| (Arc::clone(line), caller));
+        }
+        let line = Arc::new(Line::new(self.coalesce));
+        let caller = line.join()?;
+        by_key.insert(id.clone(), Arc::clone(&line));
+        Some((line, caller))
+    }
+
+    /// Removes a caller, which leaves `desk` to the next one where it was its turn. Nothing is kept of an item without callers.
+    fn leave(&self, id: &KeyId, line: &Line, caller: CallerId, desk: Option<Desk>) {
+        let mut by_key = lock(&self.by_key);
+        let left = line.leave(caller, desk);
+        let removed = if left.is_last { by_key.remove(id) } else { None };
+        // What is woken or dropped may call again.
+        drop(by_key);
+        drop(removed);
+        left.wake();
+    }
+}
