@@ -29,7 +29,8 @@ use crate::write::Intent;
 /// How many callers may wait for one item.
 const LIMIT: usize = 10_000;
 
-/// For how long after a caller gave up the newest goes first.
+/// So many callers that give up, with less than this time between them, are a sign that more come than can be served.
+const SEVERAL: u32 = 4;
 const UNTIL_CALM: Duration = Duration::from_secs(1);
 
 /// While the newest goes first, one turn in so many is the oldest caller's.
@@ -119,10 +120,27 @@ struct Caller {
 struct Pace {
     /// How long a turn took, smoothed.
     turn: Duration,
-    /// When a caller gave up.
-    gave_up: Option<Instant>,
+    /// How many callers gave up, and when the last one did, since the line was calm.
+    gave_up: Option<(u32, Instant)>,
     /// Turns of the newest, since the oldest had one.
     newest: u32,
+}
+
+impl Pace {
+    /// Notes that a caller gave up before it had its answer.
+    fn give_up(&mut self) {
+        let earlier = self.gave_up.filter(|_| !self.is_calm()).map_or(0, |(callers, _)| callers);
+        self.gave_up = Some((earlier.saturating_add(1), Instant::now()));
+    }
+
+    fn is_calm(&self) -> bool {
+        self.gave_up.is_none_or(|(_, last)| last.elapsed() > UNTIL_CALM)
+    }
+
+    /// Whether more callers come than can be served.
+    fn is_overloaded(&self) -> bool {
+        !self.is_calm() && self.gave_up.is_some_and(|(callers, _)| callers >= SEVERAL)
+    }
 }
 
 /// What is left to do after a caller has left, once no lock is held.
@@ -188,10 +206,11 @@ impl Line {
         let state = &mut *self.state();
         let mut wakers = Vec::new();
         if let Some(Caller { place, status, .. }) = state.callers.remove(&caller) {
-            place.map(|place| state.waiting.remove(&place));
             // One that is dropped, since one whose time is up has given up before.
-            if place.is_some() || matches!(status, Status::Sent(_)) {
-                state.pace.gave_up = Some(Instant::now());
+            if place.is_some_and(|place| state.waiting.remove(&place).is_some())
+                || matches!(status, Status::Sent(_))
+            {
+                state.pace.give_up();
             }
         }
         if state.turn == Some(caller) {
@@ -326,7 +345,7 @@ impl Line {
 
     /// Notes that the time of a caller was up before it had its answer.
     pub(crate) fn note_giving_up(&self) {
-        self.state().pace.gave_up = Some(Instant::now());
+        self.state().pace.give_up();
     }
 
     pub(crate) fn others_wait(&self) -> bool {
@@ -377,11 +396,11 @@ impl State {
         }
     }
 
-    /// Takes the caller out of the line that goes next. First come, first served; but while callers give up, the newest goes
-    /// first, since it has the most time left. Where callers share writes, all go at once, and the order matters little.
+    /// Takes the caller out of the line that goes next: the one that came first. While callers give up, it is the one that came
+    /// last, since it has the most time left. Where callers share writes, all go at once and the order matters little.
     fn next(&mut self) -> Option<CallerId> {
-        let is_calm = self.pace.gave_up.is_none_or(|gave_up| gave_up.elapsed() > UNTIL_CALM);
-        let newest_first = !is_calm && !self.coalesces && self.pace.newest < TURNS_OF_THE_NEWEST;
+        let newest_first =
+            !self.coalesces && self.pace.is_overloaded() && self.pace.newest < TURNS_OF_THE_NEWEST;
         self.pace.newest = if newest_first { self.pace.newest + 1 } else { 0 };
         let next = if newest_first { self.waiting.pop_last() } else { self.waiting.pop_first() };
         next.map(|(_, caller)| caller)
@@ -405,3 +424,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -287,7 +287,8 @@ impl<'t> Turn<'t> {
             self.line.answer(&Answer::Done(Outcome::Again));
             return Ok(());
         };
-        let Some(Desk::InFlight(Flight { intent, written, as_of, .. })) = self.desk.replace(Desk::Empty) else {
+        let Some(Desk::InFlight(Flight { intent, written, as_of, .. })) = self.desk.replace(Desk::Empty)
+        else {
             return Ok(());
         };
         self.line.took(as_of.begun.elapsed());
@@ -298,7 +299,9 @@ impl<'t> Turn<'t> {
         match sent {
             Ok(_) => {
                 self.line.applied(intent.next_version);
-                self.desk = written.map(|item| Desk::Open(Group::new(Some(item), as_of.next_turn()))).or(Some(Desk::Empty));
+                self.desk = written
+                    .map(|item| Desk::Open(Group::new(Some(item), as_of.next_turn())))
+                    .or(Some(Desk::Empty));
                 Ok(())
             }
             Err(Error::OutcomeUnknown(unknown)) => {
