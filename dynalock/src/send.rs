@@ -163,10 +163,6 @@ impl Single {
         Self { intent: write.intent(), key: write.key(), write: Some(write) }
     }
 
-    pub(crate) fn intent(&self) -> Intent {
-        self.intent
-    }
-
     fn conflict(&self, target: &Target, item: Option<Item>, error: fn(Box<Conflict>) -> Error) -> Error {
         let Intent { schema, expect, .. } = self.intent;
         error(Box::new(Conflict::new(&target.table, schema, expect, self.key.clone(), item)))

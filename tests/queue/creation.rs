@@ -39,6 +39,24 @@ pub(crate) async fn one_create_carries_all_that_come_after_it() {
     world.assert_is_quiet().await;
 }
 
+/// The version that a closure gives a fresh object is none that was ever stored: saving it must not undo what others did.
+#[tokio::test(start_paused = true)]
+async fn only_the_last_of_a_create_holds_a_version() {
+    let world = world().await;
+    let table = &world.coalescing;
+    let create = |entry| {
+        let fresh = || Journal { version: 11, ..Journal::empty("a") };
+        table.update_or_create("a", fresh, move |journal| journal.entries.push(entry)).into_future()
+    };
+    let [one, two] = together([create(1), create(2)]).await.try_into().unwrap();
+    let (mut one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!((one.version, two.version), (0, 1));
+    add(table, 3).await.unwrap();
+    assert_eq!(world.stored().await.version, 11);
+    assert!(matches!(table.save(&mut one).await, Err(Error::Conflict(_))));
+    assert_eq!(world.stored().await.entries, [1, 2, 3]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_after_the_other_the_first_creates_and_the_rest_update() {
     let world = world().await;

@@ -1,5 +1,10 @@
 //! Callers that are dropped at every poll: while they wait, read, send, or sleep, with or without a change in a write.
 
+use std::future::{IntoFuture, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
 use dynalock::Table;
 use dynalock::testing::{Fault, Reply};
 use dynalock_tests::polling::{polled, together};
@@ -7,7 +12,7 @@ use dynalock_tests::runtimes::{each, retry, time_is_real};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::world::{Journal, MS, World, add, add_each};
+use crate::world::{Answer, Journal, MS, World, add, add_each};
 
 /// How three callers fare, of whom one is dropped.
 #[derive(Debug, Clone)]
@@ -171,6 +176,64 @@ pub(crate) async fn a_batch_whose_sender_is_dropped_is_sent_again_as_it_was() {
         assert_eq!(three.unwrap().entries, [2, 3]);
         let sent = world.sent.sent();
         assert_eq!((sent.len(), &sent[1].body), (3, &sent[2].body), "the identical request");
+        world.assert_is_quiet().await;
+    }
+}
+
+/// Drops a call as soon as its closure has run, if it has not ended by then.
+async fn until_it_ran(call: Answer<'_>, ran: &AtomicBool) {
+    let mut call = pin!(call);
+    poll_fn(|context| match call.as_mut().poll(context) {
+        Poll::Pending if !ran.load(Ordering::Relaxed) => Poll::Pending,
+        _ => Poll::Ready(()),
+    })
+    .await;
+}
+
+/// Row 44: callers that give up between their closure and the send, again and again. Their changes go with those of the others.
+#[tokio::test(start_paused = true)]
+async fn the_writes_of_others_go_out_whoever_is_dropped_before_them() {
+    let world = World::new().await;
+    let table = &world.coalescing;
+    let mut runs = 0;
+    for round in 0..100 {
+        let ran = AtomicBool::new(false);
+        let impatient = table.update("a", |journal| {
+            ran.store(true, Ordering::Relaxed);
+            journal.note.push('x');
+        });
+        let patient = table.update("a", |journal| {
+            runs += 1;
+            journal.note = format!("{} {round}", journal.entries.len());
+        });
+        let others = async {
+            tokio::join!(until_it_ran(impatient.into_future(), &ran), patient.into_future()).1.unwrap();
+        };
+        world.behind_a_write(table, others).await;
+    }
+    assert_eq!(runs, 100, "each closure of a patient caller ran once");
+    assert_eq!(world.sent.count("UpdateItem"), 200);
+    world.assert_is_quiet().await;
+}
+
+/// A read belongs to those who wait for it, and not to the one that began it.
+#[tokio::test(start_paused = true)]
+async fn a_read_outlives_the_caller_that_began_it() {
+    for coalesces in [false, true] {
+        let world = World::new().await;
+        let table = if coalesces { &world.coalescing } else { &world.table };
+        let reading = world.faults.hold_up("GetItem");
+        let mut leader = add(table, 0);
+        assert!(polled(&mut leader, 10).await.is_none());
+        for entry in 1..50 {
+            let mut next = add(table, entry);
+            assert!(polled(&mut next, 1).await.is_none());
+            drop(std::mem::replace(&mut leader, next));
+            assert!(polled(&mut leader, 10).await.is_none());
+        }
+        reading.open();
+        assert_eq!(leader.await.unwrap().entries, [49]);
+        assert_eq!(world.requests(), (1, 1));
         world.assert_is_quiet().await;
     }
 }

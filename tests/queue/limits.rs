@@ -64,6 +64,17 @@ async fn a_table_shows_how_many_items_are_busy_and_not_which() {
     assert_eq!(busy(&world.table), 0);
 }
 
+/// Each member of a write holds its object until it is answered: 64 MiB of them at the most.
+#[tokio::test(start_paused = true)]
+async fn the_members_of_a_write_are_limited_by_the_size_of_the_item() {
+    let world = World::new().await;
+    world.rival.update("a", |journal| journal.note = "x".repeat(390 * 1024)).await.unwrap();
+    let ended = together((0..500).map(|entry| add(&world.coalescing, entry))).await;
+    assert!(ended.iter().all(Result::is_ok));
+    let writes: Vec<_> = world.written().iter().map(Vec::len).collect();
+    assert_eq!(writes, [168, 336, 500], "64 MiB are 168 objects of 390 KB");
+}
+
 /// However callers of many items come and go, and whichever of them goes last.
 pub(crate) async fn no_queue_is_left_when_all_callers_are_gone() {
     let world = World::new().await;
