@@ -30,10 +30,12 @@ impl<T: Versioned> Table<T> {
     ///
     /// Calls for one item through one `Table` and its clones take turns in the order in which they came, and the one that has
     /// written hands the item on, so that the next needs no read. Keep the table: one that is made for each request has nobody to
-    /// take turns with. [`coalescing`](Table::coalescing) puts the changes of those who wait into one write. A call that is neither
-    /// polled nor dropped holds up those behind it until their deadlines.
+    /// take turns with. [`coalescing`](Table::coalescing) puts the changes of those who wait into one write. While more calls come
+    /// than the item can take, those go first that came last, and the others end in [`Busy`](Error::Busy); see
+    /// [the guide](crate::guide::contention). A call that is neither polled nor dropped holds up those behind it until their
+    /// deadlines.
     ///
-    /// A call that is dropped before its change is sent leaves nothing; later, the change may be applied or not, and nobody tells.
+    /// Dropping the future before its closure runs has no effect. Dropping it later leaves the outcome unknown.
     /// To limit the time, use [`Retry::deadline`](crate::Retry::deadline), which ends in an answer, rather than
     /// `tokio::time::timeout`.
     ///
@@ -46,8 +48,8 @@ impl<T: Versioned> Table<T> {
     ///   was applied could not be found out.
     /// - [`VersionOverflow`](Error::VersionOverflow), [`InvalidItem`](Error::InvalidItem),
     ///   [`InvalidRequest`](Error::InvalidRequest), [`Sdk`](Error::Sdk): nothing was written.
-    /// - [`Busy`](Error::Busy): the call's turn did not come in time, or 10,000 calls wait for the item already. Nothing was
-    ///   written.
+    /// - [`Busy`](Error::Busy): the call's turn did not come in time, or so late that a write could not be answered before the
+    ///   deadline, or 10,000 calls wait for the item already. Nothing was written.
     pub fn update<'f, K, F>(&self, key: K, change: F) -> Update<'f, T, F>
     where
         K: IntoKey<T::Key>,
