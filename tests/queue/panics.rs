@@ -1,10 +1,16 @@
 //! Closures that panic in their turn.
 
-use dynalock::Table;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use dynalock::{Error, Table};
 use dynalock_tests::polling::{together, unless_it_panics};
 use tokio::task::JoinSet;
 
-use crate::world::{Answer, Journal, World, add};
+use crate::world::{Answer, Journal, World, add, busy};
 
 /// Adds an entry, but panics in one of its runs, counted from 1.
 fn panic_in(table: &Table<Journal>, run: u32, entry: u32) -> Answer<'static> {
@@ -79,4 +85,56 @@ pub(crate) async fn a_panic_in_a_task_holds_up_nobody() {
     entries.sort_unstable();
     assert_eq!(entries, [0, 0, 2, 2, 3, 3, 5, 5]);
     world.assert_is_quiet().await;
+}
+
+/// An interceptor of the client's that panics once, when a request of `operation` is about to be sent.
+#[derive(Debug)]
+struct Panics {
+    operation: &'static str,
+    has_panicked: AtomicBool,
+}
+
+impl Intercept for Panics {
+    fn name(&self) -> &'static str {
+        "Panics"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        let panics = target.ends_with(self.operation) && !self.has_panicked.swap(true, Ordering::Relaxed);
+        assert!(!panics, "by the client");
+        Ok(())
+    }
+}
+
+/// The request was that of all who waited: a read is begun again, and the outcome of a write is unknown to each.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_panics_holds_up_nobody() {
+    for (coalesces, operation) in
+        [(false, "GetItem"), (true, "GetItem"), (false, "UpdateItem"), (true, "UpdateItem")]
+    {
+        let world = World::new().await;
+        let panics = Panics { operation, has_panicked: AtomicBool::new(false) };
+        let config = world.client.config().to_builder().interceptor(panics);
+        let table = Table::new(&Client::from_conf(config.build()), "journals");
+        let table = if coalesces { table.coalescing() } else { table };
+        let calls = (1..=3).map(|entry| unless_it_panics(add(&table, entry)));
+        let [first, two, three] = together(calls).await.try_into().unwrap();
+        assert!(first.is_none(), "it panicked");
+        let others = [two.unwrap(), three.unwrap()];
+        if coalesces && operation == "UpdateItem" {
+            let is_unknown = |answer: &dynalock::Result<_>| matches!(answer, Err(Error::OutcomeUnknown(_)));
+            assert!(others.iter().all(is_unknown), "{others:?}");
+        } else {
+            assert!(others.iter().all(Result::is_ok), "{others:?}");
+        }
+        assert_eq!(busy(&table), 0);
+        add(&table, 4).await.unwrap();
+        world.assert_is_quiet().await;
+    }
 }

@@ -14,6 +14,7 @@
 //! ```
 
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
@@ -25,8 +26,6 @@ use crate::item::Item;
 use crate::retry::Budget;
 use crate::send::Applied;
 use crate::write::Intent;
-
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The state of an item that has callers.
 #[derive(Default)]
@@ -45,11 +44,44 @@ impl Desk {
     pub(crate) fn holds_changes(&self) -> bool {
         matches!(self, Self::Open(_) | Self::InFlight(_))
     }
+
+    /// The desk as the next caller finds it.
+    pub(crate) fn handed_on(self) -> Self {
+        match self {
+            Self::Reading(Reading { answer: UnderWay { is_broken: true, .. }, .. })
+            | Self::InFlight(Flight { landing: UnderWay { is_broken: true, .. }, .. }) => Self::Empty,
+            desk => desk,
+        }
+    }
+}
+
+/// What is under way for all who wait, and polled by the caller whose turn it is.
+pub(crate) struct UnderWay<T> {
+    future: Pin<Box<dyn Future<Output = T> + Send>>,
+    /// It is being polled, or a panic ended that, as one of an interceptor of the client's.
+    is_broken: bool,
+}
+
+impl<T> UnderWay<T> {
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
+        Self { future: Box::pin(future), is_broken: false }
+    }
+}
+
+impl<T> Future for UnderWay<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        self.is_broken = true;
+        let poll = self.future.as_mut().poll(context);
+        self.is_broken = false;
+        poll
+    }
 }
 
 /// A read that is under way: one request, with the SDK's own retries.
 pub(crate) struct Reading {
-    pub(crate) answer: BoxFuture<Result<GetItemOutput, SdkError<GetItemError>>>,
+    pub(crate) answer: UnderWay<Result<GetItemOutput, SdkError<GetItemError>>>,
     pub(crate) as_of: AsOf,
 }
 
@@ -85,7 +117,7 @@ impl Group {
 
 /// A write that is under way, until its outcome is known.
 pub(crate) struct Flight {
-    pub(crate) landing: BoxFuture<Landed>,
+    pub(crate) landing: UnderWay<Landed>,
     pub(crate) intent: Intent,
     /// The item once the write went through, where that is known.
     pub(crate) written: Option<Item>,

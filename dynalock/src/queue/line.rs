@@ -383,9 +383,9 @@ impl State {
     /// Ends a turn, and gives the next one to a caller that waits.
     fn pass_on(&mut self, desk: Option<Desk>, wakers: &mut Vec<Waker>) {
         if let Some(desk) = desk {
-            // As where the closure of the last turn panicked.
+            // As where a panic ended the last turn.
             if !desk.holds_changes() {
-                self.answer(wakers, |_, _| Answer::Done(Outcome::Again));
+                self.abandon(wakers);
             }
             self.desk = Some(desk);
         }
@@ -404,6 +404,16 @@ impl State {
         self.pace.newest = if newest_first { self.pace.newest + 1 } else { 0 };
         let next = if newest_first { self.waiting.pop_last() } else { self.waiting.pop_first() };
         next.map(|(_, caller)| caller)
+    }
+
+    /// Ends the write of the members where neither their group nor an answer is left.
+    fn abandon(&mut self, wakers: &mut Vec<Waker>) {
+        let sent = self.members.iter().find_map(|member| match self.callers.get(member)?.status {
+            Status::Sent(intent) => Some(Answer::Lost(intent, None)),
+            _ => None,
+        });
+        let answer = sent.unwrap_or(Answer::Done(Outcome::Again));
+        self.answer(wakers, |_, _| answer.clone());
     }
 
     /// Ends the write of the members. Each gets the answer for its place among all of them.

@@ -5,7 +5,6 @@ mod line;
 mod turn;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex};
 
 pub(crate) use line::Outcome;
@@ -22,13 +21,6 @@ pub(crate) struct Queues {
     /// Whether callers that wait share one write.
     pub(crate) coalesce: bool,
     by_key: Mutex<HashMap<KeyId, Arc<Line>>>,
-}
-
-/// Shows of how many items there are callers, and not which.
-impl fmt::Debug for Queues {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queues").field("coalesce", &self.coalesce).finish_non_exhaustive()
-    }
 }
 
 impl Queues {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 use super::Queues;
-use super::desk::{AsOf, Desk, Flight, Group, Landed, Reading};
+use super::desk::{AsOf, Desk, Flight, Group, Landed, Reading, UnderWay};
 use super::line::{Answer, CallerId, Line, Outcome, Status, Step};
 use crate::call::Tally;
 use crate::condition::Condition;
@@ -32,6 +32,9 @@ const READ: &str = "GetItem";
 
 const TOO_LATE: &str = "other calls of this process for the same item took until the deadline";
 
+const NO_TIME_LEFT: &str =
+    "other calls of this process for the same item left too little time to write it before the deadline";
+
 /// One caller in the line of an item. Dropping it gives up its turn. Its change is not sent if no other member of its group is
 /// left.
 pub(crate) struct Turn<'t> {
@@ -50,7 +53,7 @@ pub(crate) struct Turn<'t> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.queues.leave(&self.id, &self.line, self.caller, self.desk.take());
+        self.queues.leave(&self.id, &self.line, self.caller, self.desk.take().map(Desk::handed_on));
     }
 }
 
@@ -186,7 +189,7 @@ impl<'t> Turn<'t> {
         self.turn_or_answer().await?;
         // A write that is sent at the last moment is given up before it can be answered.
         let left = self.budget.deadline().saturating_duration_since(Instant::now());
-        if left < self.line.time_for_a_turn() { Err(self.too_late()) } else { Ok(()) }
+        if left < self.line.time_for_a_turn() { Err(self.too_late(NO_TIME_LEFT)) } else { Ok(()) }
     }
 
     /// Waits for the caller's turn, or until there is an answer that needs none.
@@ -199,10 +202,10 @@ impl<'t> Turn<'t> {
             Ok(Step::Turn(desk)) => {
                 self.desk = Some(desk);
                 if Instant::now() >= deadline {
-                    return Err(self.too_late());
+                    return Err(self.too_late(TOO_LATE));
                 }
             }
-            Err(_) => return Err(self.too_late()),
+            Err(_) => return Err(self.too_late(TOO_LATE)),
         }
         Ok(())
     }
@@ -217,7 +220,7 @@ impl<'t> Turn<'t> {
         loop {
             if !matches!(self.desk, Some(Desk::Reading(_))) {
                 let as_of = self.as_of();
-                let answer = Box::pin(self.target.get_item(&self.key, true));
+                let answer = UnderWay::new(self.target.get_item(&self.key, true));
                 self.desk = Some(Desk::Reading(Reading { answer, as_of }));
             }
             let Some(Desk::Reading(Reading { answer, as_of })) = &mut self.desk else { return Ok(()) };
@@ -256,7 +259,7 @@ impl<'t> Turn<'t> {
         let Some(limits) = self.line.mark_sent(intent) else { return Ok(()) };
         let mut budget = self.budget.share(limits);
         let (target, deadline) = (self.target.clone(), budget.deadline());
-        let landing = Box::pin(async move {
+        let landing = UnderWay::new(async move {
             let sent = target.settle(&mut Single::of(write), &Arc::default(), &mut budget).await;
             Landed { sent, budget }
         });
@@ -281,7 +284,7 @@ impl<'t> Turn<'t> {
         let Some(Landed { sent, budget }) = landed else {
             if Instant::now() >= deadline {
                 // The next caller goes on with it.
-                return Err(self.too_late());
+                return Err(self.too_late(TOO_LATE));
             }
             self.desk = Some(Desk::Empty);
             self.line.answer(&Answer::Done(Outcome::Again));
@@ -365,9 +368,9 @@ impl<'t> Turn<'t> {
         AsOf { arrivals: self.line.arrivals(), begun: Instant::now() }
     }
 
-    fn too_late(&mut self) -> Error {
+    fn too_late(&mut self, problem: &'static str) -> Error {
         self.line.note_giving_up();
-        let late = busy(self.target, TOO_LATE);
+        let late = busy(self.target, problem);
         self.budget.out_of_time(late)
     }
 

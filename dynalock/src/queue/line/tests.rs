@@ -10,7 +10,7 @@ use super::*;
 use crate::condition::Terms;
 use crate::expect::Expect;
 use crate::item::Item;
-use crate::queue::desk::{AsOf, Flight, Group};
+use crate::queue::desk::{AsOf, Flight, Group, UnderWay};
 use crate::retry::Retry;
 use crate::schema::Schema;
 use crate::write::ConditionalWrite;
@@ -72,7 +72,7 @@ fn open() -> Desk {
 }
 
 fn in_flight() -> Desk {
-    let (landing, deadline) = (Box::pin(std::future::pending()), Instant::now());
+    let (landing, deadline) = (UnderWay::new(std::future::pending()), Instant::now());
     Desk::InFlight(Flight { landing, intent: intent(), written: None, as_of: as_of(), deadline })
 }
 
