@@ -220,6 +220,11 @@ impl Budget {
         self.delays = self.retry.delays();
     }
 
+    /// Keeps what went wrong, for a call that is cut off while it looks into that.
+    pub(crate) fn failed(&mut self, error: Error) {
+        self.earlier = Some(error);
+    }
+
     /// What went wrong before is over.
     pub(crate) fn succeeded(&mut self) {
         self.earlier = None;
