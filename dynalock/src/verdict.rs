@@ -203,7 +203,15 @@ mod tests {
             };
             let (expect, is_conditional, has_token) = (self.expect, self.conditional, false);
             let stamp = Some(self.stamp()).filter(|_| self.slots != Slots::Off && !self.deletes());
-            Intent { schema: Schema::EXAMPLE, operation, expect, next_version, stamp, is_conditional, has_token }
+            Intent {
+                schema: Schema::EXAMPLE,
+                operation,
+                expect,
+                next_version,
+                stamp,
+                is_conditional,
+                has_token,
+            }
         }
 
         /// The version that the call makes; a delete makes none, and finds what another write left.
