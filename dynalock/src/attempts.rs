@@ -191,9 +191,10 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        match self.attempts.transmit(self.repeat) {
-            true => Ok(()),
-            false => Err("an earlier attempt may have been applied, so it is not sent again".into()),
+        if self.attempts.transmit(self.repeat) {
+            Ok(())
+        } else {
+            Err("an earlier attempt may have been applied, so it is not sent again".into())
         }
     }
 

@@ -18,7 +18,7 @@ const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
 /// How often, how long, and at what intervals a call is tried before it gives up.
 ///
 /// One attempt is one request of ours; within it the SDK may send the request several times, as its own retry
-/// configuration says. Whichever of the limits is reached first ends the call with the error of the last attempt.
+/// configuration says, unless it is a [create](crate::Table::create). Whichever of the limits is reached first ends the call with the error of the last attempt.
 ///
 /// ```
 /// use std::time::Duration;

@@ -117,11 +117,10 @@ async fn a_create_is_sent_again_after_definite_failures_and_never_after_a_lost_r
 async fn every_request_of_one_write_is_identical() {
     for (call, stamps) in both(Call::ALL) {
         let world = World::of(stamps).await;
-        let faults = match call.creates() {
-            true => {
-                [throttled(), refusal("TransactionConflictException"), Fault::ConnectionRefused, throttled()]
-            }
-            false => [Fault::RequestLost, breakdown(), Fault::ConnectionRefused, Fault::RequestLost],
+        let faults = if call.creates() {
+            [throttled(), refusal("TransactionConflictException"), Fault::ConnectionRefused, throttled()]
+        } else {
+            [Fault::RequestLost, breakdown(), Fault::ConnectionRefused, Fault::RequestLost]
         };
         world.faults.script(call.operation(), faults.into_iter().cycle().take(9));
         call.run(&world).await.assert_applied(call, &world).await;

@@ -98,9 +98,10 @@ async fn an_unknown_refusal_is_sent_again() {
         let world = World::of(stamps).await;
         world.faults.script(call.operation(), [refusal("ExceptionOfNextYear")]);
         let ended = call.run(&world).await;
-        match call.creates() {
-            true => ended.assert_sent_once(call, &world).await,
-            false => ended.assert_applied(call, &world).await,
+        if call.creates() {
+            ended.assert_sent_once(call, &world).await;
+        } else {
+            ended.assert_applied(call, &world).await;
         }
     }
 }
