@@ -78,6 +78,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match accounts.delete(&alice).await? {
         Deleted::Now => println!("deleted           alice, at version {}", alice.version),
         Deleted::AlreadyGone => println!("deleted           by somebody else"),
+        Deleted::NowOrBefore => {
+            println!("deleted           by this call or by somebody else: a reply was lost")
+        }
     }
     println!("read again        {:?}", accounts.get("alice").await?);
 

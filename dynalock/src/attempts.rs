@@ -79,11 +79,14 @@ impl Attempts {
         lock(&self.0)
     }
 
-    fn transmit(&self) {
+    /// Counts an attempt that is about to be transmitted; `false` if it must not be, since one before it was applied or may
+    /// have been, and the write is none that may then be sent again.
+    fn transmit(&self, repeat: Repeat) -> bool {
         let progress = &mut *self.progress();
         // An attempt that was never settled stays in doubt.
         progress.unclear |= progress.under_way;
-        progress.under_way = true;
+        progress.under_way = repeat == Repeat::Always || !(progress.applied || progress.unclear);
+        progress.under_way
     }
 
     fn settle(&self, fate: Fate) {
@@ -128,15 +131,25 @@ impl Attempts {
     }
 }
 
+/// When a write may be sent again, by whoever wants to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// As often as there is time: a copy of it cannot be applied once another one was.
+    Always,
+    /// Only where all earlier attempts are known to be not applied.
+    UnlessInDoubt,
+}
+
 /// Tells [`Attempts`] what happens, for an operation whose errors are `E`.
 pub(crate) struct Watch<E> {
     attempts: Arc<Attempts>,
+    repeat: Repeat,
     error: PhantomData<fn() -> E>,
 }
 
 impl<E> Watch<E> {
-    pub(crate) fn new(attempts: &Arc<Attempts>) -> Self {
-        Self { attempts: Arc::clone(attempts), error: PhantomData }
+    pub(crate) fn new(attempts: &Arc<Attempts>, repeat: Repeat) -> Self {
+        Self { attempts: Arc::clone(attempts), repeat, error: PhantomData }
     }
 }
 
@@ -171,14 +184,18 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
         Ok(())
     }
 
+    /// The last step before the request leaves. The client's own retry settings may want to send what must not be sent again.
     fn read_before_transmit(
         &self,
         _: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.attempts.transmit();
-        Ok(())
+        if self.attempts.transmit(self.repeat) {
+            Ok(())
+        } else {
+            Err("an earlier attempt may have been applied, so it is not sent again".into())
+        }
     }
 
     fn read_after_attempt(
@@ -189,6 +206,8 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
     ) -> Result<(), BoxError> {
         self.attempts.settle(match context.output_or_error() {
             Some(Ok(_)) => Fate::Applied,
+            // Handed to no connection, as where another interceptor failed before that.
+            Some(Err(_)) if context.request().is_some() => Fate::NotApplied,
             Some(Err(error)) => {
                 let refused = context.response().is_some_and(|response| response.status().is_client_error());
                 let code = error
@@ -196,7 +215,7 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
                     .and_then(|error| error.downcast_ref::<E>())
                     .and_then(ProvideErrorMetadata::code);
                 let refused = refused && code.is_some_and(|code| DEFINITE.contains(&code));
-                if refused || error.as_connector_error().is_some_and(|error| never_connected(error)) {
+                if refused || error.as_connector_error().is_some_and(|error| never_sent(error)) {
                     Fate::NotApplied
                 } else {
                     Fate::Unclear
@@ -218,13 +237,16 @@ fn without_item(body: &[u8]) -> Option<Vec<u8>> {
     body.contains(ALL_OLD).then(|| body.replace(ALL_OLD, NONE).into_bytes())
 }
 
-/// Whether no connection came about: refused by the host, or what hyper's client calls a failure to connect, such as a name
-/// that does not resolve. Anything else may have befallen a connection in use.
-fn never_connected(error: &(dyn StdError + 'static)) -> bool {
+/// Whether nothing was sent over a connection: refused by the host, what hyper's client calls a failure to connect, such as a
+/// name that does not resolve, or a request that it gave back because its connection was closed before a byte was written.
+/// Anything else may have befallen a connection in use.
+fn never_sent(error: &(dyn StdError + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source()).any(|error| {
         match error.downcast_ref::<io::Error>() {
             Some(error) => error.kind() == io::ErrorKind::ConnectionRefused,
-            None => error.to_string() == "client error (Connect)",
+            None => {
+                matches!(&*error.to_string(), "client error (Connect)" | "client error (Canceled)")
+            }
         }
     })
 }

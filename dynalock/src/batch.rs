@@ -76,7 +76,8 @@ impl<T: Versioned> Table<T> {
         WriteAll { batch: Batch::of(self, Kind::Save, items) }
     }
 
-    /// Stores many new items, each as [`create`](Self::create) does, and together as [`save_all`](Self::save_all) does. Of two
+    /// Stores many new items, each as [`create`](Self::create) does, and together as [`save_all`](Self::save_all) does. So an item
+    /// whose reply is lost is not sent again, and may end in `OutcomeUnknown`; there is no `in_transaction` for many. Of two
     /// objects with the same key, the first one is stored and the second one exists already. So does one that is created again
     /// after its [`OutcomeUnknown`](Error::OutcomeUnknown): ask [`Unknown::was_applied`](crate::Unknown::was_applied) first.
     ///

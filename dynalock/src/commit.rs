@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
 
-use crate::attempts::{Attempts, Watch};
+use crate::attempts::{Attempts, Repeat, Watch};
 use crate::error::{Conflict, Error, Result, Unknown};
 use crate::expect::Expect;
 use crate::failure::SdkFailure;
@@ -47,6 +47,8 @@ pub(crate) struct Commit {
     token: String,
     /// Until they are sent.
     writes: Option<Vec<TransactWriteItem>>,
+    /// Whether it carries a call for one item, whose answers number no actions.
+    is_alone: bool,
 }
 
 /// What is left of an action once it is sent.
@@ -80,7 +82,7 @@ impl Commit {
         let mut items = Vec::with_capacity(writes.len());
         let mut places = HashMap::with_capacity(writes.len());
         for (place, (target, write)) in writes.into_iter().enumerate() {
-            let (key, intent) = (write.key(), write.intent());
+            let (key, intent) = (write.key(), Intent { has_token: true, ..write.intent() });
             let item = (target.table.clone(), KeyId::of(intent.schema, &key));
             if let Some(other) = places.insert(item, place) {
                 let problem = format!("actions {other} and {place}, counted from 0, are for the same item");
@@ -90,13 +92,22 @@ impl Commit {
             actions.push(Action { target, key, intent });
         }
         let token = random::token().map_err(|invalid| invalid.in_table(&target.table))?;
-        Ok(Self { actions, token, writes: Some(items) })
+        Ok(Self { actions, token, writes: Some(items), is_alone: false })
+    }
+
+    /// One write, whose answers are those that it has alone.
+    pub(crate) fn alone(target: &Target, write: ConditionalWrite) -> Result<Self> {
+        Ok(Self { is_alone: true, ..Self::of(target, vec![(target.clone(), write)])? })
     }
 }
 
 impl LogicalWrite for Commit {
     fn operation(&self) -> &'static str {
         TRANSACT
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Always
     }
 
     async fn send(
@@ -108,7 +119,7 @@ impl LogicalWrite for Commit {
         let request = target.client.transact_write_items().client_request_token(&self.token);
         let writes = self.writes.take().unwrap_or_else(|| self.actions.iter().map(Action::in_name).collect());
         let request = request.set_transact_items(Some(writes));
-        let watch = Watch::<TransactWriteItemsError>::new(attempts);
+        let watch = Watch::<TransactWriteItemsError>::new(attempts, self.repeat());
         let config = target.config(budget).interceptor(watch);
         let call = Box::pin(request.customize().config_override(config).send());
         target.within(budget.deadline(), budget, TRANSACT, call).await.map(drop)
@@ -138,7 +149,7 @@ impl LogicalWrite for Commit {
                 // An action whose item cannot be read was refused all the same.
                 Err(_) => (None, Verdict::Conflict),
             };
-            let error = match verdict {
+            let error: fn(Box<Conflict>) -> Error = match verdict {
                 // A store that does not know the token refused what it had applied.
                 Verdict::Applied => return Judged::Applied(Applied::Now),
                 Verdict::AlreadyExists | Verdict::Again => Error::AlreadyExists,
@@ -147,7 +158,10 @@ impl LogicalWrite for Commit {
             };
             let mut conflict =
                 Conflict::new(&target.table, intent.schema, intent.expect, key.clone(), stored);
-            conflict.action = Some(place);
+            if verdict == Verdict::Again && self.is_alone && clean {
+                return Judged::Again(error(Box::new(conflict)));
+            }
+            conflict.action = Some(place).filter(|_| !self.is_alone);
             is_final |= match intent.expect {
                 Expect::Version(_) => true,
                 Expect::Absent => conflict.item().is_some(),
@@ -163,7 +177,7 @@ impl LogicalWrite for Commit {
         }
         // What a fresh read may cure comes first.
         let mut error = refused.remove(refused.iter().position(Error::is_conflict).unwrap_or_default());
-        if let Some(first) = error.conflict_mut() {
+        if let Some(first) = error.conflict_mut().filter(|_| !self.is_alone) {
             (first.reasons, first.others) = (codes, refused);
         }
         Judged::Ended(if is_final { error } else { self.unknown(target, budget.refused(error)) })

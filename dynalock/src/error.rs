@@ -51,7 +51,8 @@ pub enum Error {
     ConditionFailed(Box<Conflict>),
 
     /// A reply was lost, or did not come before the deadline, and whether the write was applied could not be found out. Nothing
-    /// else was tried: read the item and decide.
+    /// else was tried: read the item and decide. Creates end so more often than other writes, since they are not sent again; see
+    /// [`Table::create`](crate::Table::create), and [`in_transaction`](crate::Create::in_transaction) for an exact answer.
     #[error(transparent)]
     OutcomeUnknown(Box<Unknown>),
 
@@ -410,7 +411,14 @@ impl fmt::Display for Unknown {
         match self.intended() {
             Some(version) => write!(f, "version {version} was written is unknown"),
             None => write!(f, "the item was deleted is unknown"),
+        }?;
+        if self.write.is_lone_create() {
+            f.write_str(
+                "; `create(..).in_transaction()` is exact, for two write units, but not in a table with multi-Region \
+                 strong consistency, which has no transactions",
+            )?;
         }
+        Ok(())
     }
 }
 

@@ -90,7 +90,13 @@ impl fmt::Display for SdkFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { operation, table, .. } = self;
         match self.code() {
-            Some(code) => write!(f, "DynamoDB answered {code} to {operation} on table \"{table}\""),
+            Some(code) => {
+                write!(f, "DynamoDB answered {code} to {operation} on table \"{table}\"")?;
+                if code == "ValidationException" && operation.starts_with("Transact") {
+                    f.write_str(" (a table with multi-Region strong consistency has no transactions)")?;
+                }
+                Ok(())
+            }
             None => write!(f, "{operation} on table \"{table}\" got no usable answer from DynamoDB"),
         }
     }

@@ -289,7 +289,7 @@ pub use versioned::Versioned;
 pub use table::Table;
 
 pub use get::{Get, GetMany};
-pub use save::{Delete, Deleted, Write};
+pub use save::{Create, Delete, Deleted, Write};
 pub use update::{TryUpdate, Update, UpdateOrCreate};
 
 pub use batch::{DeleteAll, Outcomes, WriteAll};

@@ -1,6 +1,7 @@
 //! What a caller may add to a write: conditions, and another retry policy than the table's.
 
 use crate::call::{Ended, observed};
+use crate::commit::{Commit, LONGEST};
 use crate::condition::Condition;
 use crate::error::Result;
 use crate::retry::Retry;
@@ -48,6 +49,22 @@ impl<T> Options<T> {
             let version = write.next_version();
             let sent = self.table.target().write(write, &mut budget).await;
             Ended::of(sent.map(|applied| (applied, version)), *budget.tally())
+        })
+        .await
+    }
+
+    /// The same as a transaction of this one write. Returns the version that it stored.
+    pub(crate) async fn commit(&self, kind: Kind, write: Result<ConditionalWrite>) -> Result<Option<u64>> {
+        let mut budget = self.retry.within(LONGEST).start();
+        observed(kind.name(), self.table.name(), async {
+            let target = self.table.target();
+            let commit = write.and_then(|write| Ok((write.next_version(), Commit::alone(target, write)?)));
+            let (version, commit) = match commit {
+                Ok(commit) => commit,
+                Err(error) => return Ended::unsent(error),
+            };
+            let sent = target.commit(commit, &mut budget).await;
+            Ended::of(sent.map(|()| version), *budget.tally())
         })
         .await
     }

@@ -18,7 +18,7 @@ const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
 /// How often, how long, and at what intervals a call is tried before it gives up.
 ///
 /// One attempt is one request of ours; within it the SDK may send the request several times, as its own retry
-/// configuration says. Whichever of the limits is reached first ends the call with the error of the last attempt.
+/// configuration says, unless it is a [create](crate::Table::create). Whichever of the limits is reached first ends the call with the error of the last attempt.
 ///
 /// ```
 /// use std::time::Duration;
@@ -218,6 +218,11 @@ impl Budget {
     pub(crate) fn renew(&mut self) {
         self.used = 1;
         self.delays = self.retry.delays();
+    }
+
+    /// Keeps what went wrong, for a call that is cut off while it looks into that.
+    pub(crate) fn failed(&mut self, error: Error) {
+        self.earlier = Some(error);
     }
 
     /// What went wrong before is over.

@@ -167,8 +167,12 @@ impl Run {
         if self.entries.iter().all(|entry| entry.change.is_none()) {
             return self.stands(client, budget).await;
         }
-        // One conditional write costs half as much. But whose delete it was cannot be told after a lost reply.
-        let is_single = matches!(&self.entries[..], [Entry { change: Some(Change::Store { .. }), .. }]);
+        // One conditional write costs half as much. But after a lost reply it cannot be told whose delete it was, and a create
+        // must not be sent again: both need the token of a transaction.
+        let is_single = matches!(
+            &self.entries[..],
+            [Entry { change: Some(Change::Store { .. }), expect, .. }] if *expect != Expect::Absent
+        );
         let (mut writes, mut sent) = (Vec::new(), Vec::new());
         for mut entry in self.entries {
             sent.push(Sent { id: entry.id(), origin: entry.origin, stored: entry.stored.take() });

@@ -14,12 +14,29 @@ impl<T: Versioned> Table<T> {
     /// Stores a new item, if none has its key. On `Ok` the object has its first version; the version it had before does
     /// not matter.
     ///
+    /// Throttling and failed connections are retried with the identical request, up to the first time that its reply is lost or
+    /// late. From then on the create is **never sent again**, whatever the client's own retry settings say: others may have changed
+    /// and deleted what it stored, and a second copy would bring that back. One strongly consistent read decides instead: if
+    /// the item is there with this create's [stamp](crate::guide::what_ok_means), the answer is `Ok`. If there is no item, the
+    /// request may never have arrived, may still be under way, or others have deleted the item since. Nobody can tell, and the
+    /// answer is `OutcomeUnknown`.
+    ///
+    /// [`in_transaction`](Create::in_transaction) is exact whatever is lost, for twice the write units.
+    ///
     /// # Errors
     ///
-    /// [`AlreadyExists`](crate::Error::AlreadyExists) with the item that is there. For the other errors, and for what is
-    /// retried, see [`save`](Self::save).
-    pub fn create<'a>(&self, item: &'a mut T) -> Write<'a, T> {
-        self.write(Kind::Create, item)
+    /// - [`AlreadyExists`](crate::Error::AlreadyExists) with the item that is there. Nothing was written.
+    /// - [`ConditionFailed`](crate::Error::ConditionFailed): there is no item, and a [`condition`](Create::condition) does not hold
+    ///   for that. Nothing was written.
+    /// - [`OutcomeUnknown`](crate::Error::OutcomeUnknown): a reply was lost or late, and the read found no item, an item without
+    ///   this create's stamp that does not rule it out, or failed. SHARE
+    /// - [`Conflict`](crate::Error::Conflict): an item is there, but neither DynamoDB's answer nor a read showed it. Nothing was
+    ///   written.
+    /// - [`VersionOverflow`](crate::Error::VersionOverflow), [`InvalidItem`](crate::Error::InvalidItem),
+    ///   [`InvalidRequest`](crate::Error::InvalidRequest): nothing was sent.
+    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
+    pub fn create<'a>(&self, item: &'a mut T) -> Create<'a, T> {
+        Create { item, options: Options::of(self), in_transaction: false }
     }
 
     /// Sets every attribute of the struct, if the stored version is still the one in the object. On `Ok` the object has
@@ -76,11 +93,13 @@ impl<T: Versioned> Table<T> {
     /// With `start = 1`, a new item under the same key begins at the same versions, and a delete that is still under way
     /// can remove it. Use `start = "clock"` where items are deleted.
     ///
+    /// An item that is not there is no error. [`Deleted`] says whether this call deleted the item, and where that cannot be known.
+    ///
     /// Lost replies, timeouts, throttling and failed connections are retried with the identical request.
     ///
     /// # Errors
     ///
-    /// As [`save`](Self::save), but an item that is not there is no error: [`Deleted::AlreadyGone`].
+    /// As [`save`](Self::save), but never [`NotFound`](crate::Error::NotFound).
     pub fn delete<'a>(&self, item: &'a T) -> Delete<'a, T> {
         Delete { item, options: Options::of(self) }
     }
@@ -90,7 +109,73 @@ impl<T: Versioned> Table<T> {
     }
 }
 
-/// A create, save, replace or touch that waits to be sent; see [`Table::save`].
+/// A create that waits to be sent; see [`Table::create`].
+#[must_use = "nothing is written until the call is awaited"]
+pub struct Create<'a, T> {
+    item: &'a mut T,
+    options: Options<T>,
+    in_transaction: bool,
+}
+
+shows! { [T] Create<'_, T> { options, in_transaction } }
+
+impl<T> Create<'_, T> {
+    option_methods!(condition, options);
+    option_methods!(retry, options);
+
+    /// Sends the create as a `TransactWriteItems` of one action, under a [client token][token] by which DynamoDB recognizes each
+    /// copy of the request. So it is sent again after a lost reply, and its answer is exact whatever others did to the item in
+    /// the meantime: for those who cannot live with an [`OutcomeUnknown`](crate::Error::OutcomeUnknown), which remains only where no
+    /// answer comes before the retries end. At most 5 minutes of a [deadline](crate::Retry::deadline) count, since DynamoDB
+    /// recognizes a token for no longer than 10.
+    ///
+    /// It costs [two write units][units] for each 1 KB of the item, where a create alone costs one, and needs the same permission,
+    /// `dynamodb:PutItem`.
+    ///
+    /// ```no_run
+    /// # use dynalock::{Table, Versioned};
+    /// # #[derive(serde::Serialize, serde::Deserialize, Versioned)]
+    /// # struct Order { #[dynalock(partition_key)] id: String, #[dynalock(version)] version: u64 }
+    /// # async fn example(orders: Table<Order>, mut order: Order) -> dynalock::Result<()> {
+    /// orders.create(&mut order).in_transaction().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::create`]. A table with multi-Region strong consistency [has no transactions][mrsc]: DynamoDB refuses the
+    /// request, and the answer is [`Sdk`](crate::Error::Sdk).
+    ///
+    /// [mrsc]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/V2globaltables_HowItWorks.html
+    /// [token]: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+    /// [units]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-capacity-handling
+    pub fn in_transaction(mut self) -> Self {
+        self.in_transaction = true;
+        self
+    }
+}
+
+impl<'a, T: Versioned> IntoFuture for Create<'a, T> {
+    type Output = Result<()>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { item, options, in_transaction } = self;
+        Box::pin(async move {
+            let write = options.write(Kind::Create, item);
+            let version = if in_transaction {
+                options.commit(Kind::Create, write).await?
+            } else {
+                options.send(Kind::Create, write, options.retry).await?.1
+            };
+            raise(item, version);
+            Ok(())
+        })
+    }
+}
+
+/// A save, replace or touch that waits to be sent; see [`Table::save`].
 #[must_use = "nothing is written until the call is awaited"]
 pub struct Write<'a, T> {
     kind: Kind,
@@ -154,13 +239,23 @@ impl<'a, T: Versioned> IntoFuture for Delete<'a, T> {
     }
 }
 
-/// How a delete ended.
+/// How a delete ended. Whatever it says, there is no item now.
+///
+/// Where a delete redeems something that counts once, such as a token or an invitation, the one who gets `Now` has redeemed it,
+/// and `AlreadyGone` is to be refused. `NowOrBefore` decides nothing: refuse it, and whoever redeemed the token when a reply
+/// was lost is locked out; accept it, and two may have redeemed it. So let nothing depend on it: redeem with
+/// [`try_update`](crate::Table::try_update), whose closure stores who redeems and refuses if somebody else did. That answer is exact
+/// after a lost reply too, and asking again as the same person does no harm. The item can be deleted afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
     /// This call deleted the item.
     Now,
-    /// There was no item. After a lost reply that may be because this call deleted it.
+    /// There was no item. This call deleted nothing, as far as it can know: it holds as long as nothing on the way delivers a
+    /// request twice and returns the second reply only.
     AlreadyGone,
+    /// There is no item. A reply of this call was lost before that was found, so either this call deleted the item, or it was gone
+    /// already.
+    NowOrBefore,
 }
 
 impl Deleted {
@@ -168,6 +263,7 @@ impl Deleted {
         match applied {
             Applied::Now => Self::Now,
             Applied::AlreadyGone => Self::AlreadyGone,
+            Applied::NowOrBefore => Self::NowOrBefore,
         }
     }
 }

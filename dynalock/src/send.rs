@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::config::{self, retry::RetryConfig};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::CancellationReason;
+use tokio::time::Instant;
 
-use crate::attempts::{Attempts, Watch};
+use crate::attempts::{Attempts, Repeat, Watch};
 use crate::error::{Conflict, Error, Result, Unknown};
 use crate::item::Item;
 use crate::retry::Budget;
@@ -21,6 +23,8 @@ pub(crate) enum Applied {
     Now,
     /// A delete found nothing to delete.
     AlreadyGone,
+    /// The same, after an attempt that may have deleted it.
+    NowOrBefore,
 }
 
 /// What a failed check means for a logical write.
@@ -37,6 +41,9 @@ pub(crate) trait LogicalWrite: Send + Sync {
     /// The DynamoDB operation that carries it.
     fn operation(&self) -> &'static str;
 
+    /// When it may be sent again.
+    fn repeat(&self) -> Repeat;
+
     /// Sends it; from the second time on, what was sent the first time.
     fn send(
         &mut self,
@@ -45,8 +52,8 @@ pub(crate) trait LogicalWrite: Send + Sync {
         attempts: &Arc<Attempts>,
     ) -> impl Future<Output = Result<(), Reason>> + Send;
 
-    /// What a failed check means; `reasons` has one for each action. `clean` is false if an earlier attempt may have been
-    /// applied.
+    /// What a failed check means; `reasons` has one for each action, or none if the write is not sent again and the store is to
+    /// be asked. `clean` is false if an earlier attempt may have been applied.
     fn judged(
         &self,
         target: &Target,
@@ -74,7 +81,8 @@ impl Target {
     }
 
     /// Sends `write` until it is known what became of it, or `budget` ends. Every re-send is the identical request, with
-    /// the same versions and the same stamps, so it cannot be applied twice.
+    /// the same versions and the same stamps, so it cannot be applied twice. A create can, where others delete the item in
+    /// between: that is sent again after definite failures only, and after a doubt one strongly consistent read decides.
     ///
     /// An attempt whose answer was lost may have been applied. From then on a failed check no longer tells whether this
     /// write or another one raised the version. The stamps in the stored item do, unless they were overwritten since; then
@@ -88,9 +96,18 @@ impl Target {
         budget: &mut Budget,
     ) -> Result<Applied> {
         let mut without_item = false;
+        let once = write.repeat() == Repeat::UnlessInDoubt;
+        // By a call that was dropped when it had its answer.
+        if attempts.succeeded() {
+            return Ok(Applied::Now);
+        }
         loop {
             let was_clean = !attempts.are_unclear();
-            let answer = write.send(self, budget, attempts).await;
+            let answer = if once && !was_clean {
+                Err(Reason::CheckFailed(Vec::new()))
+            } else {
+                write.send(self, budget, attempts).await
+            };
             if without_item && matches!(answer, Ok(()) | Err(Reason::CheckFailed(_))) {
                 write.item_is_denied(self);
             }
@@ -101,6 +118,14 @@ impl Target {
                 Err(reason) => reason,
             };
             let clean = !attempts.are_unclear();
+            let reason = match reason {
+                // From here on it is as if a check had failed and the store had not said on which item, so that it is read.
+                Reason::OutOfTime(failure) | Reason::Other(failure) if once && !clean => {
+                    budget.failed(Error::Sdk(failure.into()));
+                    Reason::CheckFailed(Vec::new())
+                }
+                reason => reason,
+            };
             let given_up = |error| if clean { error } else { write.unknown(self, error) };
             // After the first lost answer, waiting would let other writers hide what this write left behind.
             let at_once = was_clean && !clean;
@@ -136,6 +161,13 @@ impl Target {
         }
     }
 
+    /// Lets the SDK send a request once. Whatever else the client's retries are configured to do stays: a rate that adapts to
+    /// throttling, or a connection that is given up after a failure.
+    fn once(&self, config: config::Builder) -> config::Builder {
+        let theirs = self.client.config().retry_config().cloned();
+        config.retry_config(theirs.unwrap_or_else(RetryConfig::standard).with_max_attempts(1))
+    }
+
     /// What the store holds where it refused a write: the item that it told, or what a strongly consistent read finds.
     pub(crate) async fn standing(
         &self,
@@ -148,6 +180,11 @@ impl Target {
             None => self.read(key, true, budget).await,
         }
     }
+}
+
+/// Until when a write that is sent once is waited for: a quarter of the time is left to read what became of it.
+fn before_read(budget: &Budget) -> Instant {
+    budget.deadline() - budget.deadline().saturating_duration_since(Instant::now()) / 4
 }
 
 /// The write of one item.
@@ -183,6 +220,10 @@ impl LogicalWrite for Single {
         self.intent.operation.name()
     }
 
+    fn repeat(&self) -> Repeat {
+        if self.intent.is_lone_create() { Repeat::UnlessInDoubt } else { Repeat::Always }
+    }
+
     async fn send(
         &mut self,
         target: &Target,
@@ -196,9 +237,14 @@ impl LogicalWrite for Single {
                     Some(write) => write.$first(client, table, target.on_failed_check()),
                     None => client.$method().table_name(table),
                 };
-                let config = target.config(budget).interceptor(Watch::<$error>::new(attempts));
+                let repeat = self.repeat();
+                let config = target.config(budget).interceptor(Watch::<$error>::new(attempts, repeat));
+                let (config, until) = match repeat {
+                    Repeat::Always => (config, budget.deadline()),
+                    Repeat::UnlessInDoubt => (target.once(config), before_read(budget)),
+                };
                 let call = Box::pin(request.customize().config_override(config).send());
-                target.within(budget.deadline(), budget, self.operation(), call).await.map(drop)
+                target.within(until, budget, self.operation(), call).await.map(drop)
             }};
         }
         match self.intent.operation {
@@ -227,6 +273,7 @@ impl LogicalWrite for Single {
             Verdict::Again => return Judged::Again(self.conflict(target, None, Error::AlreadyExists)),
             Verdict::Applied => return Judged::Applied(Applied::Now),
             Verdict::AlreadyGone => return Judged::Applied(Applied::AlreadyGone),
+            Verdict::NowOrBefore => return Judged::Applied(Applied::NowOrBefore),
             Verdict::NotFound => Error::NotFound,
             Verdict::Conflict => self.conflict(target, stored, Error::Conflict),
             Verdict::AlreadyExists => self.conflict(target, stored, Error::AlreadyExists),

@@ -34,8 +34,8 @@ use crate::tx::Tx;
 /// | read at most one item and wrote nothing | nothing |
 /// | returned an error after at most one read | nothing |
 /// | read more and wrote nothing, or returned an error | one `TransactGetItems`, whose items serve the next run if they differ |
-/// | stored one item and read no other | one conditional write, as [`Table::save`](crate::Table::save) |
-/// | anything else | one `TransactWriteItems`: two write units for each unit of the items, those only read included |
+/// | changed one item and touched no other | one conditional write, as [`Table::save`](crate::Table::save) |
+/// | anything else, a lone create included | one `TransactWriteItems`: two write units for each unit of the items, those only read included |
 ///
 /// Conflicts, lost replies, timeouts, throttling and failed connections are retried, as [`Transact::retry`] says.
 ///
@@ -82,7 +82,8 @@ use crate::tx::Tx;
 ///   out. It was applied as a whole or not at all; the error tells of one of its items.
 /// - [`InvalidRequest`](Error::InvalidRequest): it reads and writes more than 100 items, or more than 4 MB, or `run` returned `Ok`
 ///   after an invalid write. Nothing was written.
-/// - The other errors of [`Transaction::commit`](crate::Transaction::commit). Nothing was written.
+/// - The other errors of [`Transaction::commit`](crate::Transaction::commit). Nothing was written. [`Sdk`](Error::Sdk) also where a table
+///   has multi-Region strong consistency, and so no transactions.
 pub fn transact<'f, F, Fut, R, E>(client: &Client, run: F) -> Transact<'f, F>
 where
     F: FnMut(Tx) -> Fut + Send + 'f,

@@ -154,7 +154,8 @@ impl<'a> Transaction<'a> {
     /// - [`InvalidRequest`](crate::Error::InvalidRequest): no action, more than 100, more than 4 MB, or two for the same item.
     ///   Nothing was sent.
     /// - [`VersionOverflow`](crate::Error::VersionOverflow), [`InvalidItem`](crate::Error::InvalidItem): nothing was sent.
-    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
+    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written. A table with multi-Region strong
+    ///   consistency [has no transactions](crate::guide::tables#global-tables).
     pub async fn commit(self) -> Result<()> {
         let mut budget = self.retry.within(LONGEST).start();
         let target = Target::of_all(&self.client, self.actions.iter().map(|action| &action.target));

@@ -104,7 +104,8 @@ impl<T: Versioned> Table<T> {
     }
 
     /// As [`update`](Self::update), but if there is no item, `init` makes one. `change` is applied to that one too, and
-    /// both together are stored by one create.
+    /// both together are stored by one create, which is not sent again once its reply was lost; see [`create`](Self::create). Where
+    /// an unknown outcome is not good enough, read and create in a [`transact`](crate::transact()).
     ///
     /// # Errors
     ///

@@ -16,8 +16,10 @@ pub(crate) enum Verdict {
     AlreadyExists,
     /// Not applied: there is no item.
     NotFound,
-    /// A delete that has nothing left to delete.
+    /// A delete that has nothing to delete.
     AlreadyGone,
+    /// A delete that has nothing left to delete, perhaps since an earlier attempt was applied.
+    NowOrBefore,
     /// Not applied: the version was right, but the caller's condition was not.
     ConditionFailed,
     /// Not applied, though nothing stands in its way now: send it again.
@@ -33,7 +35,8 @@ pub(crate) fn judge(write: Intent, stored: Option<&Item>, clean: bool) -> Verdic
     let expect = write.expect;
     let Some(item) = stored else {
         return match write.operation {
-            Operation::DeleteItem => Verdict::AlreadyGone,
+            Operation::DeleteItem if clean => Verdict::AlreadyGone,
+            Operation::DeleteItem => Verdict::NowOrBefore,
             _ if expect != Expect::Absent => only_if_clean(Verdict::NotFound),
             // If an earlier attempt stored the item, another writer has deleted it since.
             _ if write.is_conditional => only_if_clean(Verdict::ConditionFailed),
@@ -198,9 +201,17 @@ mod tests {
                 Call::Delete => (Operation::DeleteItem, None),
                 Call::Create => (Operation::PutItem, Some(1)),
             };
-            let (expect, is_conditional) = (self.expect, self.conditional);
+            let (expect, is_conditional, has_token) = (self.expect, self.conditional, false);
             let stamp = Some(self.stamp()).filter(|_| self.slots != Slots::Off && !self.deletes());
-            Intent { schema: Schema::EXAMPLE, operation, expect, next_version, stamp, is_conditional }
+            Intent {
+                schema: Schema::EXAMPLE,
+                operation,
+                expect,
+                next_version,
+                stamp,
+                is_conditional,
+                has_token,
+            }
         }
 
         /// The version that the call makes; a delete makes none, and finds what another write left.
@@ -273,7 +284,7 @@ mod tests {
         ("change: v = 0, as it was read, extra condition", |case| case.changes() && case.as_read() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
         ("change: no item", |case| case.changes() && case.stored.is_none(), Verdict::NotFound, Verdict::Unknown),
         ("change: anything else", Case::changes, Verdict::Conflict, Verdict::Unknown),
-        ("delete: no item", |case| case.deletes() && case.stored.is_none(), Verdict::AlreadyGone, Verdict::AlreadyGone),
+        ("delete: no item", |case| case.deletes() && case.stored.is_none(), Verdict::AlreadyGone, Verdict::NowOrBefore),
         ("delete: version = v > 0, extra condition", |case| case.deletes() && case.at_old() && case.conditional, Verdict::ConditionFailed, Verdict::ConditionFailed),
         ("delete: v = 0, as it was read, extra condition", |case| case.deletes() && case.as_read() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
         ("delete: any other item", Case::deletes, Verdict::Conflict, Verdict::Unknown),
@@ -329,7 +340,7 @@ mod tests {
             if ours {
                 let judged = judge(case.intent(), case.stored.as_ref(), false);
                 let open = match case.slots {
-                    _ if case.deletes() => Verdict::AlreadyGone,
+                    _ if case.deletes() => Verdict::NowOrBefore,
                     Slots::Own => Verdict::Applied,
                     _ => Verdict::Unknown,
                 };

@@ -51,6 +51,16 @@ pub(crate) struct Intent {
     pub(crate) stamp: Option<Stamp>,
     /// Whether the caller added a condition.
     pub(crate) is_conditional: bool,
+    /// Whether it is part of a transaction, which DynamoDB recognizes by a token.
+    pub(crate) has_token: bool,
+}
+
+impl Intent {
+    /// Whether it is a create that is sent for itself. No version fences it: a copy is applied again once others have deleted
+    /// the item.
+    pub(crate) fn is_lone_create(&self) -> bool {
+        self.expect == Expect::Absent && self.operation == Operation::PutItem && !self.has_token
+    }
 }
 
 #[derive(Clone)]
@@ -226,8 +236,9 @@ impl ConditionalWrite {
             Action::Check { .. } => Operation::ConditionCheck,
         };
         let Terms { schema, expect, extra } = terms;
+        let is_conditional = extra.is_some();
         let intent =
-            Intent { schema, operation, expect, next_version, stamp, is_conditional: extra.is_some() };
+            Intent { schema, operation, expect, next_version, stamp, is_conditional, has_token: false };
         Ok(Self { intent, action, condition, placeholders })
     }
 

@@ -172,6 +172,8 @@ async fn the_guide_says_what_a_call_costs() {
     add("`get_many` of 3");
     documents.create(&mut document("d")).await.unwrap();
     add("`create`");
+    documents.create(&mut document("e")).in_transaction().await.unwrap();
+    add("`create(..).in_transaction()`");
     documents.save(&mut held).await.unwrap();
     add("`save`");
     documents.replace(&mut held).await.unwrap();
@@ -221,6 +223,8 @@ async fn the_guide_says_what_a_call_costs() {
     });
     one.await.unwrap();
     add("`transact` that reads 1 and saves it");
+    transact(client, move |tx| async move { tx.create(documents, document("f")) }).await.unwrap();
+    add("`transact` that creates 1");
 
     assert_on_page(&rows);
 }

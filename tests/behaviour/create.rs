@@ -90,3 +90,53 @@ async fn a_condition_that_holds_lets_a_create_through() {
     assert_eq!(account, alice(1));
     assert_eq!(stage.operations(), ["PutItem"]);
 }
+
+#[tokio::test]
+async fn in_a_transaction_the_same_create_is_sent_under_a_token() {
+    if engines::skipped(&["dynalite"], engines::NO_TRANSACTIONS) {
+        return;
+    }
+    let (stage, accounts) = Stage::of::<Account>().await;
+    let mut account = alice(7);
+    let condition = Condition::new("attribute_not_exists(frozen)");
+    accounts.create(&mut account).condition(condition).in_transaction().await.unwrap();
+    assert_eq!(account, alice(1));
+    assert_eq!(stage.stored_alice().await, json!({ "id": "alice", "balance": 100, "version": 1 }));
+    let [write] = stage.requests().try_into().unwrap();
+    assert_eq!(write.operation, "TransactWriteItems");
+    assert!(write.body["ClientRequestToken"].as_str().is_some_and(|token| !token.is_empty()));
+    let [action] = &write.body["TransactItems"].as_array().unwrap()[..] else { panic!("{}", write.body) };
+    let expected = json!({
+        "Put": {
+            "TableName": stage.name,
+            "Item": { "id": { "S": "alice" }, "balance": { "N": "100" }, "version": { "N": "1" } },
+            "ConditionExpression": "attribute_not_exists(#_k) AND (attribute_not_exists(frozen))",
+            "ExpressionAttributeNames": { "#_k": "id" },
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    });
+    assert_eq!(*action, expected);
+}
+
+/// It is no transaction to whoever calls it: nothing is told of actions.
+#[tokio::test]
+async fn in_a_transaction_a_create_is_refused_as_any_other() {
+    if engines::skipped(&["dynalite"], engines::NO_TRANSACTIONS) {
+        return;
+    }
+    let (stage, accounts) = Stage::of::<Account>().await;
+    let never = Condition::new("balance = :b").value(":b", 1);
+    let create =
+        async |account: &mut Account| accounts.create(account).condition(never).in_transaction().await;
+    let error = refused(&mut alice(0), create).await;
+    assert!(matches!(error, Error::ConditionFailed(_)), "{error:?}");
+
+    stage.put(json!({ "id": "alice", "balance": 5, "version": 3 })).await;
+    let create = async |account: &mut Account| accounts.create(account).in_transaction().await;
+    let error = refused(&mut alice(0), create).await;
+    let Error::AlreadyExists(conflict) = &error else { panic!("{error:?}") };
+    assert_eq!((conflict.table(), conflict.expected(), conflict.actual()), (accounts.name(), 0, Some(3)));
+    assert_eq!(conflict.current::<Account>().unwrap().balance, 5);
+    assert_eq!((conflict.action(), conflict.reasons(), conflict.others().len()), (None, &[][..], 0));
+    assert!(!error.to_string().contains("action"), "{error}");
+}

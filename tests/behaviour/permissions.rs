@@ -115,6 +115,9 @@ async fn the_guide_names_the_actions_that_each_call_needs() {
     rival.create(&mut held).await.unwrap();
     accounts.delete_all([&held]).await.into_result().unwrap();
     needed.row(Writer, "`delete`, `delete_all`", &stage.requests());
+    let mut erin = Account { id: "erin".into(), ..alice(0) };
+    accounts.create(&mut erin).in_transaction().await.unwrap();
+    needed.row(Writer, "`create(..).in_transaction()`", &stage.requests());
 
     let earn = |account: &mut Account| account.balance += 1;
     accounts.update("bob", earn).await.unwrap();

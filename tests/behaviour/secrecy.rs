@@ -260,7 +260,7 @@ async fn calls_and_writes_keep_the_item() {
     hides(&table.get(MARK.repeat(1000)));
     hides(&table.get_many([key()]));
     hides(&table.get_many([key(), MARK.repeat(1000)]));
-    hides(&table.create(&mut object).condition(condition()));
+    hides(&table.create(&mut object).condition(condition()).in_transaction());
     hides(&table.save(&mut object).condition(condition()));
     hides(&table.delete(&object).condition(condition()));
     hides(&table.save_all([&mut object]).condition(condition()).on_each(|_, _| {}));

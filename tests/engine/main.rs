@@ -1,6 +1,7 @@
 //! The embedded engine answers like DynamoDB, and the clients that the tests put in front of it do what they say.
 
 mod answers;
+mod idle;
 mod lifetime;
 mod wrappers;
 

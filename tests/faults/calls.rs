@@ -4,7 +4,7 @@ use dynalock::testing::Fault;
 use dynalock::{Deleted, Error, Result, Retry, Table};
 use dynalock_tests::runtimes::retry;
 
-use crate::world::{Account, Holder, Stamps, World};
+use crate::world::{Account, Holder, Stamps, World, leaves_doubt};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
@@ -62,6 +62,19 @@ impl Call {
 
     pub(crate) fn creates(self) -> bool {
         matches!(self, Create | CreateFresh)
+    }
+
+    /// The operation by which the call goes on after `fault`: a create that is in doubt is not sent again, but looked for.
+    pub(crate) fn next_after(self, fault: &Fault) -> &'static str {
+        if self.creates() && leaves_doubt(fault) { "GetItem" } else { self.operation() }
+    }
+
+    /// Scripts `lost` for the request that writes, and `faults` for those by which the call goes on after that.
+    pub(crate) fn strike(self, world: &World, lost: &Fault, faults: impl IntoIterator<Item = Fault>) {
+        world.faults.script(self.operation(), [lost.clone()]);
+        let next = self.next_after(lost);
+        let before = usize::from(next == "GetItem" && self.reads_first());
+        world.faults.script(next, std::iter::repeat_n(Fault::Pass, before).chain(faults));
     }
 
     /// The item that the call is about.
@@ -188,14 +201,14 @@ impl Ended {
         }
     }
 
-    /// Applied, and the reply lost: a delete finds nothing left to delete, and every other call finds its stamp. Where items
-    /// keep no stamps, it says that it doesn't know.
+    /// Applied, and the reply lost: a delete finds nothing left to delete, and every other call finds its stamp, a create with a
+    /// read. Where items keep no stamps, it says that it doesn't know.
     pub(crate) async fn assert_lost(&self, call: Call, world: &World) {
         match &self.result {
             Ok(Done::Written(_)) if world.stamps == Stamps::On => {
                 return self.assert_applied(call, world).await;
             }
-            Ok(Done::Gone(Deleted::AlreadyGone)) if call == Delete => {}
+            Ok(Done::Gone(Deleted::NowOrBefore)) if call == Delete => {}
             Err(Error::OutcomeUnknown(_)) if call != Delete && world.stamps == Stamps::Off => {}
             other => panic!("{call:?}: {other:?}"),
         }
@@ -210,6 +223,13 @@ impl Ended {
         assert!(expected(error), "{call:?}: {error:?}");
         assert_eq!(call.applies(world).await, 0, "{call:?}");
         self.assert_untouched(call);
+    }
+
+    /// A create whose request was lost: it left once, and nobody can tell whether it arrived.
+    pub(crate) async fn assert_sent_once(&self, call: Call, world: &World) {
+        self.assert_refused(call, world, |error| matches!(error, Error::OutcomeUnknown(_))).await;
+        assert_eq!(world.sent.count(call.operation()), 1, "{call:?}");
+        assert_eq!(world.sent.count("GetItem"), 1 + usize::from(call.reads_first()), "{call:?}");
     }
 
     /// No closure was run again, and the caller's object is as it was.

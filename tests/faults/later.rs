@@ -13,8 +13,12 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 /// Runs `call` into `fault` until it gives up without knowing.
 async fn unknown(call: Call, world: &World, fault: Fault) -> Box<Unknown> {
-    // As many as the SDK makes for one attempt of ours, so that none of them finds anything out.
-    world.faults.script(call.operation(), vec![fault; 3]);
+    // As many as the SDK makes for one attempt of ours, or for the read after a create, so that none of them finds anything out.
+    if call.creates() {
+        call.strike(world, &fault, vec![Fault::RequestLost; 3]);
+    } else {
+        world.faults.script(call.operation(), vec![fault; 3]);
+    }
     match call.run_with(world, Retry::never()).await.result {
         Err(Error::OutcomeUnknown(unknown)) => unknown,
         other => panic!("{call:?}: {other:?}"),

@@ -8,6 +8,7 @@
 mod batch;
 mod calls;
 mod closures;
+mod creates;
 mod deadlines;
 mod denied;
 mod dropped;
@@ -35,7 +36,8 @@ mod matrix {
         3, 4, 5, 6, 17, 19 => lost::a_reply_lost_after_the_store_never_applies_a_second_time;
         3, 4, 6, 17, 19 => batch::replies_lost_to_a_batch_double_nothing_and_leave_the_other_items_alone;
         3, 17, 19 => lost::a_lost_reply_among_lost_requests_never_applies_a_second_time;
-        7 => stamped::a_failed_check_on_our_own_stamp_is_ok_though_no_attempt_was_lost;
+        7, 49 => stamped::a_failed_check_on_our_own_stamp_is_ok_though_no_attempt_was_lost;
+        50 => lost::a_delete_says_whether_it_may_have_been_its_own;
         7 => lost::a_delete_that_finds_nothing_is_already_gone;
         8, 9 => stamped::a_lost_reply_is_ok_behind_fewer_rivals_than_slots_and_unknown_behind_more;
         8, 9 => transactions::a_stamp_that_rivals_overwrote_leaves_the_outcome_unknown_and_runs_no_closure_again;
@@ -59,7 +61,7 @@ mod matrix {
         16 => late::a_late_delete_removes_a_new_item_that_starts_at_1;
         18 => rivals::a_rival_that_creates_first_is_told_unless_a_reply_was_lost_without_stamps;
         18 => stamped::a_foreign_item_is_already_there_at_our_version_and_unknown_at_another;
-        19 => rivals::a_delete_that_comes_after_a_rivals_is_already_gone;
+        19, 50 => rivals::a_delete_that_comes_after_a_rivals_is_already_gone;
         20 => rivals::a_delete_whose_reply_is_lost_before_a_rival_creates_again_is_unknown;
         21 => rivals::a_rivals_delete_is_not_found_unless_a_reply_was_lost;
         21 => rivals::update_or_create_creates_after_a_rivals_delete_unless_a_reply_was_lost;
@@ -111,6 +113,9 @@ mod matrix {
         34 => slots::a_clock_behind_makes_no_false_conflict;
         35 => rivals::an_adoption_to_version_0_between_read_and_write_is_a_conflict;
         35 => slots::an_adoption_whose_reply_is_lost_is_ok_and_one_that_a_rival_took_is_a_conflict;
+        39 => creates::a_create_in_doubt_whose_item_others_deleted_does_not_come_back;
+        39 => creates::no_retry_settings_of_a_client_send_a_create_in_doubt_again;
+        40 => creates::a_create_under_a_token_is_ok_though_others_deleted_the_item;
     }
 
     /// Rows about items and not about faults: `stored_versions`, `versions` and `limits` among the tests of behaviour.
@@ -118,7 +123,7 @@ mod matrix {
 
     #[test]
     fn every_row_has_one_place() {
-        for row in 1..=38 {
+        for row in (1..=40).chain([49, 50]) {
             let places = [ROWS, &ELSEWHERE];
             let places = places.iter().filter(|rows| rows.contains(&row)).count();
             assert_eq!(places, 1, "row {row}");

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Error};
-use dynalock_tests::runtimes::each;
+use dynalock_tests::runtimes::{each, retry};
 
 use crate::calls::{Call, sdk_code, unknown_because_of};
 use crate::world::{Account, World, always, both, breakdown, refusal, throttled};
@@ -97,7 +97,12 @@ async fn an_unknown_refusal_is_sent_again() {
     for (call, stamps) in both(Call::ALL) {
         let world = World::of(stamps).await;
         world.faults.script(call.operation(), [refusal("ExceptionOfNextYear")]);
-        call.run(&world).await.assert_applied(call, &world).await;
+        let ended = call.run(&world).await;
+        if call.creates() {
+            ended.assert_sent_once(call, &world).await;
+        } else {
+            ended.assert_applied(call, &world).await;
+        }
     }
 }
 
@@ -109,7 +114,7 @@ pub(crate) async fn throttling_until_the_budget_ends_is_the_sdks_error_and_nothi
         let throttled =
             |error: &Error| sdk_code(error) == Some("ThrottlingException") && error.is_retryable();
         ended.assert_refused(call, &world, throttled).await;
-        // As many as the SDK makes for each attempt of ours.
+        // As many as the SDK makes for each attempt of ours; of a create one.
         let sent = world.sent.count(call.operation());
         assert!((3..=512 * 3).contains(&sent), "{call:?}: {sent} requests");
     })
@@ -122,9 +127,8 @@ pub(crate) async fn a_refusal_after_a_lost_reply_is_the_cause_of_an_unknown_outc
         for lost in [Fault::ReplyLost, breakdown(), Fault::Hang, Fault::RequestLost, Fault::Truncated] {
             for exception in ["AccessDeniedException", "ValidationException", "ExpiredTokenException"] {
                 let world = World::of(stamps).await;
-                let mut faults = vec![refusal(exception); requests_until_refused(exception)];
-                faults.insert(0, lost.clone());
-                let ended = call.run_into(&world, &faults).await;
+                call.strike(&world, &lost, vec![refusal(exception); requests_until_refused(exception)]);
+                let ended = call.run_with(&world, retry(std::slice::from_ref(&lost))).await;
                 let error = ended.result.as_ref().unwrap_err();
                 assert_eq!(unknown_because_of(error), Some(exception), "{call:?} {lost:?}: {error:?}");
                 assert!(!error.is_retryable() && !error.is_conflict());
@@ -140,9 +144,8 @@ pub(crate) async fn a_refusal_after_a_lost_reply_is_the_cause_of_an_unknown_outc
 pub(crate) async fn throttling_after_a_lost_reply_is_the_cause_of_an_unknown_outcome() {
     each(both(Call::ALL), |(call, stamps)| async move {
         let world = World::of(stamps).await;
-        let mut faults = always(&throttled());
-        faults.insert(0, Fault::ReplyLost);
-        let ended = call.run_into(&world, &faults).await;
+        call.strike(&world, &Fault::ReplyLost, always(&throttled()));
+        let ended = call.run(&world).await;
         let error = ended.result.as_ref().unwrap_err();
         assert_eq!(unknown_because_of(error), Some("ThrottlingException"), "{call:?}: {error:?}");
         ended.assert_untouched(call);

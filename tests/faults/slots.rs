@@ -204,10 +204,11 @@ pub(crate) async fn a_clock_behind_makes_no_false_conflict() {
         ahead.delete(&changed).await.unwrap();
         world.faults.script("PutItem", [Fault::ReplyLost]);
         let mut ours = new(3);
+        let theirs = world.rival_of::<Clocked>();
         let rival = async {
-            ahead.update("c", |c| c.balance += 100).await.unwrap();
+            theirs.update("c", |c| c.balance += 100).await.unwrap();
         };
-        world.overtaken(behind.create(&mut ours).into_future(), "PutItem", rival).await.unwrap();
+        world.overtaken(behind.create(&mut ours).into_future(), "GetItem", rival).await.unwrap();
         assert_eq!(ours.version, (seconds * 1_000_000).max(1));
         let stored = ahead.get("c").await.unwrap().unwrap();
         assert_eq!((stored.balance, stored.version), (103, ours.version + 1));

@@ -210,6 +210,15 @@ pub(crate) fn breakdown_after() -> Fault {
     Fault::After(Reply::internal_server_error())
 }
 
+/// Whether a request that this strikes may have been applied, for all that its sender knows.
+pub(crate) fn leaves_doubt(fault: &Fault) -> bool {
+    match fault {
+        Fault::Pass | Fault::ConnectionRefused => false,
+        Fault::Instead(reply) => reply.status >= 500,
+        _ => true,
+    }
+}
+
 pub(crate) fn throttled() -> Fault {
     refusal("ThrottlingException")
 }

@@ -82,8 +82,9 @@ pub(crate) async fn a_batch_that_finds_the_item_created_is_made_again_on_top_of_
     assert_eq!(world.stored().await, Journal::after(1, &[50, 1, 2, 3]));
 }
 
+/// It is not sent again: a read finds it, or nobody can tell, and each of them hears that.
 pub(crate) async fn a_create_of_several_whose_reply_is_lost_is_applied_once() {
-    for lost in [Fault::ReplyLost, Fault::RequestLost, Fault::Truncated] {
+    for lost in [Fault::ReplyLost, Fault::Truncated, Fault::ConnectionRefused] {
         let world = world().await;
         let table = &world.coalescing;
         world.faults.script("PutItem", [lost]);
@@ -92,6 +93,14 @@ pub(crate) async fn a_create_of_several_whose_reply_is_lost_is_applied_once() {
         assert_eq!(world.stored().await, Journal::after(0, &[1, 2]));
         assert!(world.faults.is_over());
     }
+    let world = world().await;
+    let table = &world.coalescing;
+    world.faults.script("PutItem", [Fault::RequestLost]);
+    for answer in together([add_or_create(table, 1), add(table, 2)]).await {
+        assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{answer:?}");
+    }
+    assert_eq!(world.sent.operations(), ["GetItem", "PutItem", "GetItem"]);
+    assert!(world.rival.get("a").await.unwrap().is_none());
 }
 
 /// A fresh item with another key is the fault of its caller alone.

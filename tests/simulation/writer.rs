@@ -185,7 +185,9 @@ impl<D: Document> Writer<D> {
         let open = self.begin(Action::Delete, &id(object), object.version());
         match self.wait(self.table.delete(object).into_future()).await {
             Some(Ok(Deleted::Now)) => self.caller.end(open, Answer::Ok),
-            Some(Ok(Deleted::AlreadyGone)) => self.caller.end(open, Answer::AlreadyGone),
+            Some(Ok(Deleted::AlreadyGone | Deleted::NowOrBefore)) => {
+                self.caller.end(open, Answer::AlreadyGone);
+            }
             Some(Err(error)) => self.hand_over(open, Some(Err(error))),
             None => self.hand_over(open, None),
         }
