@@ -106,6 +106,8 @@ impl Queues {
         key: Item,
         retry: Retry,
     ) -> Result<Place<'t>> {
+        // A turn is waited for with a timer.
+        target.check_runtime("GetItem").map_err(|failure| Error::Sdk(failure.into()))?;
         let id = KeyId::of(schema, &key);
         let mut by_key = lock(&self.by_key);
         let queue = Arc::clone(by_key.entry(id.clone()).or_default());

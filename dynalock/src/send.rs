@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::CancellationReason;
 
 use crate::attempts::{Attempts, Watch};
+use crate::codes::Worth;
 use crate::error::{Conflict, Error, Result, Unknown};
 use crate::item::Item;
 use crate::retry::Budget;
@@ -114,7 +115,9 @@ impl Target {
                     return Err(given_up(budget.out_of_time(Error::Sdk(failure.into()))));
                 }
                 Reason::Other(failure) => {
-                    let passing = failure.is_retryable() || attempts.last_is_unclear();
+                    // What nobody knows is asked once more: the answer to a copy may tell.
+                    let in_doubt = if attempts.last_is_unclear() { Worth::Two } else { Worth::One };
+                    let worth = failure.worth().max(in_doubt);
                     // A policy may allow the write, but not that a failed check returns the item.
                     let denied =
                         failure.code() == Some("AccessDeniedException") && attempts.ask_for_no_item();
@@ -124,7 +127,7 @@ impl Target {
                     if denied {
                         continue;
                     }
-                    if !passing || !attempts.can_be_repeated() {
+                    if !budget.permits(worth) || !attempts.can_be_repeated() {
                         return Err(given_up(error));
                     }
                     error
@@ -202,7 +205,7 @@ impl LogicalWrite for Single {
                 };
                 let config = target.config(budget).interceptor(Watch::<$error>::new(attempts));
                 let call = Box::pin(request.customize().config_override(config).send());
-                target.within(budget.deadline(), budget, self.operation(), call).await.map(drop)
+                target.within(budget, self.operation(), call).await.map(drop)
             }};
         }
         match self.intent.operation {

@@ -7,13 +7,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use dynalock::testing::Fault;
 use dynalock::{Error, Retry};
+use dynalock_tests::runtimes::sdk_attempts;
 use tokio::time::Instant;
 
 use crate::calls::{Call, sdk_code};
 use crate::world::{DEADLINE, World, always, both, breakdown, throttled};
-
-/// What the SDK sends for one attempt of ours.
-const SDK_ATTEMPTS: usize = 3;
 
 fn within(retry: Retry, deadline: Duration) -> Retry {
     retry.attempts(1000).deadline(deadline)
@@ -59,7 +57,7 @@ async fn a_call_makes_no_more_attempts_than_it_may() {
             let ended = call.run_with(&world, Retry::default().attempts(attempts)).await;
             ended.assert_refused(call, &world, |error| sdk_code(error).is_some()).await;
             let sent = world.sent.count(call.operation());
-            assert_eq!(sent, attempts as usize * SDK_ATTEMPTS, "{call:?}");
+            assert_eq!(sent, attempts as usize * sdk_attempts(), "{call:?}");
         }
     }
 }
