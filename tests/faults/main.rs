@@ -5,14 +5,17 @@
 //! The tests that prove a row are listed in `matrix`. Each runs as `matrix::<test>::on_one_thread`, with a paused clock, and
 //! as `matrix::<test>::on_several_threads`, where time is real. All other tests run on one thread only.
 
+mod answers;
 mod batch;
 mod calls;
+mod clocks;
 mod closures;
 mod deadlines;
 mod denied;
 mod dropped;
 mod foreign;
 mod hooks;
+mod kinds;
 mod late;
 mod later;
 mod lost;
@@ -111,14 +114,19 @@ mod matrix {
         34 => slots::a_clock_behind_makes_no_false_conflict;
         35 => rivals::an_adoption_to_version_0_between_read_and_write_is_a_conflict;
         35 => slots::an_adoption_whose_reply_is_lost_is_ok_and_one_that_a_rival_took_is_a_conflict;
+        46 => clocks::a_request_that_was_frozen_after_it_was_signed_is_signed_anew;
+        46 => clocks::a_request_after_a_reply_that_was_frozen_is_signed_anew;
+        47 => deadlines::a_dead_connection_costs_an_attempt_and_not_the_call;
+        48 => answers::a_client_with_the_retries_of_2026_gets_the_same_answers;
     }
 
-    /// Rows about items and not about faults: `stored_versions`, `versions` and `limits` among the tests of behaviour.
-    const ELSEWHERE: [u32; 3] = [36, 37, 38];
+    /// Rows about items and not about faults: `stored_versions`, `versions` and `limits` among the tests of behaviour. The one
+    /// about runtimes, which needs a real connection, is `runtimes` there.
+    const ELSEWHERE: [u32; 4] = [36, 37, 38, 45];
 
     #[test]
     fn every_row_has_one_place() {
-        for row in 1..=38 {
+        for row in (1..=38).chain(45..=48) {
             let places = [ROWS, &ELSEWHERE];
             let places = places.iter().filter(|rows| rows.contains(&row)).count();
             assert_eq!(places, 1, "row {row}");
