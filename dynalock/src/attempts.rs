@@ -161,10 +161,9 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
             Some(Ok(_)) => Fate::Applied,
             Some(Err(error)) => {
                 let refusal = error.as_operation_error().and_then(|error| error.downcast_ref::<E>());
-                let refused = context
-                    .response()
-                    .zip(refusal)
-                    .is_some_and(|(response, error)| Answer::new(response.status().as_u16(), error).is_definite());
+                let refused = context.response().zip(refusal).is_some_and(|(response, error)| {
+                    Answer::new(response.status().as_u16(), error).is_definite()
+                });
                 if refused || error.as_connector_error().is_some_and(|error| never_connected(error)) {
                     Fate::NotApplied
                 } else {

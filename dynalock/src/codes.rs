@@ -151,13 +151,16 @@ mod tests {
 
     #[test]
     fn a_refusal_with_a_code_is_definite_unless_it_says_that_it_was_broken_off() {
-        for code in ["ValidationException", "ExceptionOfNextYear", "UnknownOperationException", "Throttling"] {
+        for code in ["ValidationException", "ExceptionOfNextYear", "UnknownOperationException", "Throttling"]
+        {
             assert!(answer(400, code, "").is_definite(), "{code}");
             assert!(!answer(408, code, "").is_definite(), "{code}");
             assert!(!answer(500, code, "").is_definite(), "{code}");
             assert!(!answer(200, code, "").is_definite(), "{code}");
         }
-        for code in ["RequestTimeout", "RequestTimeoutException", "RequestAborted", "TransactionInProgressException"] {
+        for code in
+            ["RequestTimeout", "RequestTimeoutException", "RequestAborted", "TransactionInProgressException"]
+        {
             assert_eq!(answer(400, code, ""), Answer::Interrupted, "{code}");
         }
     }
@@ -176,7 +179,10 @@ mod tests {
         let expired = "Signature expired: 20261130T120000Z is now earlier than 20261130T120100Z";
         let early = "Signature not yet current: 20261130T121000Z is still later than 20261130T120500Z";
         let wrong = "The request signature we calculated does not match the signature you provided.";
-        assert_eq!([says(expired), says(early), says(wrong)], [Answer::Clock, Answer::Clock, Answer::TableWide]);
+        assert_eq!(
+            [says(expired), says(early), says(wrong)],
+            [Answer::Clock, Answer::Clock, Answer::TableWide]
+        );
         assert_eq!(answer(400, "RequestExpired", ""), Answer::Clock);
         assert!(!Answer::Clock.is_table_wide(), "the next call signs for itself");
     }

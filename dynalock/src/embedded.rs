@@ -134,7 +134,9 @@ impl Engine {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("embedded", "embedded", None, None, "embedded"))
-            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_secs(1)))
+            .retry_config(
+                RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_secs(1)),
+            )
             .retry_partition(retries_of_its_own())
             .http_client(self.http_client())
     }

@@ -137,7 +137,16 @@ impl Retry {
         let delays = self.delays();
         let now = Instant::now();
         let deadline = now.checked_add(self.deadline).unwrap_or(now + A_CENTURY);
-        Budget { retry: self, deadline, used: 1, tally: Tally::default(), delays, timeouts: 0, limited: 0, earlier: None }
+        Budget {
+            retry: self,
+            deadline,
+            used: 1,
+            tally: Tally::default(),
+            delays,
+            timeouts: 0,
+            limited: 0,
+            earlier: None,
+        }
     }
 }
 
@@ -196,7 +205,10 @@ impl Budget {
 
     /// The timeout for the attempt of a request that is sent only once, and of which a read finds out afterwards what became of it:
     /// all the time that is left but the share of that read.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a create is sent once when it does not go out again after a doubt"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a create is sent once when it does not go out again after a doubt")
+    )]
     pub(crate) fn only_attempt_timeout(&self) -> Duration {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let share = self.attempt_timeout().min(left);
@@ -345,7 +357,8 @@ mod tests {
     /// A dead connection costs an attempt, and not the call; a connection has the time to be made.
     #[test]
     fn an_attempt_gets_a_quarter_of_the_deadline_unless_the_caller_says_so() {
-        let limits = [(100, 100), (250, 250), (600, 250), (1000, 250), (2500, 625), (12_000, 3000), (60_000, 3000)];
+        let limits =
+            [(100, 100), (250, 250), (600, 250), (1000, 250), (2500, 625), (12_000, 3000), (60_000, 3000)];
         for (deadline, attempt) in limits {
             let retry = Retry::default().deadline(deadline * MS);
             assert_eq!(retry.one_attempt(0), attempt * MS, "{deadline} ms");

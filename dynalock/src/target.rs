@@ -115,7 +115,8 @@ impl Target {
     /// Refuses a call outside of tokio's runtimes, where a timer would panic. Whether the runtime has timers cannot be asked.
     pub(crate) fn check_runtime(&self, operation: &'static str) -> Result<(), SdkFailure> {
         Handle::try_current().map(drop).map_err(|missing| {
-            let cause = format!("the call must be awaited in a tokio runtime that has time enabled: {missing}");
+            let cause =
+                format!("the call must be awaited in a tokio runtime that has time enabled: {missing}");
             SdkFailure::new(operation, &self.table, cause, Worth::One)
         })
     }
@@ -162,8 +163,7 @@ impl Target {
                     if codes.clone().any(|code| code == CHECK_FAILED) {
                         return Reason::CheckFailed(reasons);
                     }
-                    let may_pass =
-                        |code| code == "None" || Answer::named(code, None).worth() == Worth::All;
+                    let may_pass = |code| code == "None" || Answer::named(code, None).worth() == Worth::All;
                     let passes = !reasons.is_empty() && codes.all(may_pass);
                     let worth = if passes { Worth::All } else { Worth::One };
                     for reason in &mut reasons {

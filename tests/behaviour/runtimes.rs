@@ -104,7 +104,10 @@ fn assert_refused(name: &str, future: impl Future<Output = Result<()>>) {
     assert!(matches!(error, Error::Sdk(_)) && !error.is_retryable(), "{name}: {error:?}");
     let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    assert!(causes.iter().any(|cause| cause.contains("tokio runtime that has time enabled")), "{name}: {causes:?}");
+    assert!(
+        causes.iter().any(|cause| cause.contains("tokio runtime that has time enabled")),
+        "{name}: {causes:?}"
+    );
 }
 
 /// Another executor's thread has no timers: nothing is sent, and the error says why.
@@ -123,7 +126,9 @@ fn a_call_outside_of_tokio_is_an_error_and_no_panic() {
     assert_refused("coalescing", async { coalescing.update("alice", |_| ()).await.map(drop) });
     assert_refused("create_table", accounts.create_table());
     assert_refused("save_all", async { accounts.save_all(&mut [alice(1)]).await.into_result().map(drop) });
-    assert_refused("commit", async { Transaction::new(&client).save(&accounts, &mut alice(1)).commit().await });
+    assert_refused("commit", async {
+        Transaction::new(&client).save(&accounts, &mut alice(1)).commit().await
+    });
     assert_refused("transact", async {
         transact(&client, async |tx| tx.get(&accounts, "alice").await.map(drop)).await
     });

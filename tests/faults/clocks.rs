@@ -121,10 +121,8 @@ impl Strict {
 fn signed(request: &HttpRequest) -> SystemTime {
     let date = request.headers().get("x-amz-date").expect("a signed request");
     let [day, time] = [&date[..8], &date[9..15]];
-    let date = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        &day[..4], &day[4..6], &day[6..], &time[..2], &time[2..4], &time[4..]
-    );
+    let date =
+        format!("{}-{}-{}T{}:{}:{}Z", &day[..4], &day[4..6], &day[6..], &time[..2], &time[2..4], &time[4..]);
     DateTime::from_str(&date, Format::DateTime).unwrap().try_into().unwrap()
 }
 
