@@ -13,9 +13,10 @@ use crate::random;
 /// delay: whoever sleeps on an item that is in demand wakes with an old one.
 pub(crate) const IMMEDIATE: u32 = 2;
 
-/// The longest that one attempt is waited for, unless the caller says so. DynamoDB answers within milliseconds; what takes
-/// seconds is a connection that is gone, or a store that is overloaded, and then an attempt should not be given up too soon.
-const ATTEMPT: Duration = Duration::from_secs(3);
+/// What the first attempt gets at most, unless the caller says so. DynamoDB answers within milliseconds; what takes seconds is a
+/// connection that is gone, or a store that is overloaded and should not get everything twice. Longer than the 3.1 s after which the
+/// SDK by default gives up to connect: then it is certain that nothing was sent.
+const ATTEMPT: Duration = Duration::from_secs(4);
 
 /// The first attempt gets this part of the deadline at most, unless the caller says so: a dead connection costs an attempt, and not
 /// the call.
@@ -34,8 +35,12 @@ const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// How often, how long, and at what intervals a call is tried before it gives up.
 ///
-/// One attempt is one request of ours; within it the SDK may send the request several times, as its own retry
-/// configuration says. Whichever of the limits is reached first ends the call with the error of the last attempt.
+/// One attempt is one call of the SDK; within it the SDK may send the request several times, as its own retry
+/// configuration says. A request without an answer ends the attempt, though, and the next one begins at once. Whichever of the
+/// limits is reached first ends the call with the error of the last attempt. An error that nothing but another request would
+/// change ends it at once; a signature that is out of date is worth 4 attempts, and credentials that have expired 2.
+///
+/// What bounds what, and what to set under a web handler or AWS Lambda, is in the [guide](crate::guide::contention#timeouts).
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,7 +59,7 @@ pub struct Retry {
     max_delay: Duration,
 }
 
-/// 512 attempts within 30 seconds, which mostly end first; 3 seconds for each attempt; delays of up to 10 ms, doubling to at
+/// 512 attempts within 30 seconds, which mostly end first; 4 seconds for an answer, and longer after one that did not come; delays of up to 10 ms, doubling to at
 /// most 250 ms.
 ///
 /// `docs/benchmarks.md` in the repository compares them with others. Longer delays cost fewer writes where many applications
@@ -95,8 +100,11 @@ impl Retry {
     }
 
     /// At most this much time for one answer from DynamoDB, which includes connecting and, where they are not at hand,
-    /// fetching credentials. A shorter timeout in the client's own configuration is kept. For a write this holds for each
-    /// of the SDK's own attempts, for a read for all of them together.
+    /// fetching credentials. It holds for each of the SDK's own attempts, of reads and of writes. A shorter timeout in the
+    /// client's own configuration is kept.
+    ///
+    /// By default it is 4 seconds, or a quarter of the [`deadline`](Self::deadline) if that is less, but no less than 250
+    /// milliseconds. After an attempt without an answer the next one gets twice as long, up to half of the deadline.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
@@ -358,7 +366,7 @@ mod tests {
     #[test]
     fn an_attempt_gets_a_quarter_of_the_deadline_unless_the_caller_says_so() {
         let limits =
-            [(100, 100), (250, 250), (600, 250), (1000, 250), (2500, 625), (12_000, 3000), (60_000, 3000)];
+            [(100, 100), (250, 250), (600, 250), (1000, 250), (2500, 625), (12_000, 3000), (60_000, 4000)];
         for (deadline, attempt) in limits {
             let retry = Retry::default().deadline(deadline * MS);
             assert_eq!(retry.one_attempt(0), attempt * MS, "{deadline} ms");
@@ -371,7 +379,7 @@ mod tests {
     async fn an_attempt_after_one_that_ran_out_of_time_gets_longer_up_to_half_of_the_deadline() {
         let longer = |retry: Retry| (0..40).map(|timeouts| retry.one_attempt(timeouts)).collect::<Vec<_>>();
         let seconds = longer(Retry::default());
-        assert_eq!(seconds[..4], [3, 6, 12, 15].map(Duration::from_secs));
+        assert_eq!(seconds[..4], [4, 8, 15, 15].map(Duration::from_secs));
         assert_eq!(seconds.last(), Some(&Duration::from_secs(15)));
         assert_eq!(longer(Retry::default().deadline(1000 * MS))[..3], [250, 500, 500].map(|ms| ms * MS));
         assert_eq!(longer(Retry::default().deadline(300 * MS))[..2], [250 * MS; 2]);
@@ -379,9 +387,9 @@ mod tests {
 
         let mut budget = Retry::default().start();
         budget.timed_out();
-        assert_eq!(budget.attempt_timeout(), Duration::from_secs(6));
+        assert_eq!(budget.attempt_timeout(), Duration::from_secs(8));
         budget.succeeded();
-        assert_eq!(budget.attempt_timeout(), Duration::from_secs(3));
+        assert_eq!(budget.attempt_timeout(), Duration::from_secs(4));
     }
 
     /// What is sent only once is not given up early, as long as the read that finds out about it has its share.
