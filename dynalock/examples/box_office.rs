@@ -157,7 +157,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_three_seconds() {
         let (office, faults, other) = offices(Retry::default().deadline(Duration::from_secs(3))).await;
-        faults.script("UpdateItem", [Fault::Hang]);
+        faults.script("UpdateItem", vec![Fault::Hang; 10]);
         let begun = Instant::now();
         let sold = office.sell("jazz", "alice").await;
         assert!(matches!(sold, Err(NoTicket::Unknown)), "{sold:?}");

@@ -12,38 +12,8 @@ use aws_sdk_dynamodb::config::interceptors::{
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata};
 
+use crate::codes::Answer;
 use crate::lock::lock;
-
-/// Answers that say for certain that DynamoDB did not carry out the request.
-///
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
-pub(crate) const DEFINITE: [&str; 25] = [
-    "AccessDeniedException",
-    "ConditionalCheckFailedException",
-    "ExpiredTokenException",
-    "IdempotentParameterMismatchException",
-    "IncompleteSignatureException",
-    "InvalidSignatureException",
-    "ItemCollectionSizeLimitExceededException",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "ProvisionedThroughputExceededException",
-    "ReplicatedWriteConflictException",
-    "RequestExpired",
-    "RequestLimitExceeded",
-    "ResourceInUseException",
-    "ResourceNotFoundException",
-    "SerializationException",
-    "SignatureDoesNotMatch",
-    "SignatureDoesNotMatchException",
-    "Throttling",
-    "ThrottlingException",
-    "TransactionCanceledException",
-    "TransactionConflictException",
-    "UnrecognizedClientException",
-    "ValidationError",
-    "ValidationException",
-];
 
 /// What became of an attempt that was transmitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,12 +179,10 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
             // Handed to no connection, as where another interceptor failed before that.
             Some(Err(_)) if context.request().is_some() => Fate::NotApplied,
             Some(Err(error)) => {
-                let refused = context.response().is_some_and(|response| response.status().is_client_error());
-                let code = error
-                    .as_operation_error()
-                    .and_then(|error| error.downcast_ref::<E>())
-                    .and_then(ProvideErrorMetadata::code);
-                let refused = refused && code.is_some_and(|code| DEFINITE.contains(&code));
+                let refusal = error.as_operation_error().and_then(|error| error.downcast_ref::<E>());
+                let refused = context.response().zip(refusal).is_some_and(|(response, error)| {
+                    Answer::new(response.status().as_u16(), error).is_definite()
+                });
                 if refused || error.as_connector_error().is_some_and(|error| never_sent(error)) {
                     Fate::NotApplied
                 } else {

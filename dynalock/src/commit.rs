@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
 
 use crate::attempts::{Attempts, Repeat, Watch};
+use crate::codes::Worth;
 use crate::error::{Conflict, Error, Result, Unknown};
 use crate::expect::Expect;
 use crate::failure::SdkFailure;
@@ -122,7 +123,7 @@ impl LogicalWrite for Commit {
         let watch = Watch::<TransactWriteItemsError>::new(attempts, self.repeat());
         let config = target.config(budget).interceptor(watch);
         let call = Box::pin(request.customize().config_override(config).send());
-        target.within(budget.deadline(), budget, TRANSACT, call).await.map(drop)
+        target.within(budget, TRANSACT, call).await.map(drop)
     }
 
     async fn judged(
@@ -172,7 +173,7 @@ impl LogicalWrite for Commit {
         }
         if refused.is_empty() {
             let cause = "the reasons for the refusal name none of the actions";
-            let failure = SdkFailure::new(TRANSACT, &target.table, cause, false);
+            let failure = SdkFailure::new(TRANSACT, &target.table, cause, Worth::One);
             return Judged::Ended(Error::Sdk(failure.into()));
         }
         // What a fresh read may cure comes first.

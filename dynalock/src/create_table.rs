@@ -48,11 +48,8 @@ impl<T: Versioned> Table<T> {
             }
         });
         let mut budget = self.retry().start();
-        match self
-            .target()
-            .within(budget.answer_by(), &mut budget, "CreateTable", Box::pin(create.send()))
-            .await
-        {
+        let create = create.customize().config_override(self.target().config(&budget));
+        match self.target().within(&mut budget, "CreateTable", Box::pin(create.send())).await {
             Ok(_) => {}
             Err(Reason::Other(failure)) if failure.code() == Some("ResourceInUseException") => {}
             Err(reason) => return Err(reason.into_error()),
@@ -73,7 +70,7 @@ impl<T: Versioned> Table<T> {
     /// The table as it is now; `None` if DynamoDB doesn't know it yet, which may be so for a moment after its creation.
     async fn describe(&self) -> Result<Option<TableDescription>> {
         let describe = self.target().client.describe_table().table_name(self.name());
-        let send = || describe.clone().send();
+        let send = |config| describe.clone().customize().config_override(config).send();
         match self.target().ask(&mut self.retry().start(), "DescribeTable", send).await {
             Err(Error::Sdk(failure)) if failure.code() == Some("ResourceNotFoundException") => Ok(None),
             output => Ok(output?.table),

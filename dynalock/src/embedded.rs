@@ -56,10 +56,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use std::{fmt, io};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::config::{self, BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
@@ -117,7 +118,8 @@ impl Engine {
         Client::from_conf(self.config().build())
     }
 
-    /// Returns the SDK configuration that [`client`](Self::client) uses, to add to: retries, timeouts, interceptors.
+    /// Returns the SDK configuration that [`client`](Self::client) uses, to add to: retries, timeouts, interceptors. Requests are tried
+    /// 3 times, with delays of up to 1 and 2 seconds, whatever the SDK does by default.
     ///
     /// ```
     /// use aws_sdk_dynamodb::{Client, config::retry::RetryConfig};
@@ -132,6 +134,9 @@ impl Engine {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("embedded", "embedded", None, None, "embedded"))
+            .retry_config(
+                RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_secs(1)),
+            )
             .retry_partition(retries_of_its_own())
             .http_client(self.http_client())
     }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_smithy_runtime_api::client::interceptors::error::InterceptorError;
 
+use crate::codes::{Answer, Worth};
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// A request that DynamoDB refused, or that got no usable answer.
@@ -16,45 +18,33 @@ pub struct SdkFailure {
     table: Box<str>,
     /// The SDK's error if it is DynamoDB's own answer; anything else if there is no answer, or none that could be read.
     cause: Arc<dyn StdError + Send + Sync>,
-    retryable: bool,
+    worth: Worth,
 }
-
-/// Codes of answers that have nothing to do with what the request was to do. `AccessDeniedException` is none of them: a policy
-/// may be about attributes.
-///
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
-const ABOUT_NO_ITEM: [&str; 10] = [
-    "ExpiredTokenException",
-    "IncompleteSignatureException",
-    "InvalidSignatureException",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "RequestExpired",
-    "ResourceNotFoundException",
-    "SignatureDoesNotMatch",
-    "SignatureDoesNotMatchException",
-    "UnrecognizedClientException",
-];
 
 impl SdkFailure {
     pub(crate) fn new(
         operation: &'static str,
         table: &str,
         cause: impl Into<BoxError>,
-        retryable: bool,
+        worth: Worth,
     ) -> Self {
-        Self { operation, table: table.into(), cause: cause.into().into(), retryable }
+        Self { operation, table: table.into(), cause: cause.into().into(), worth }
     }
 
-    /// Whether it may go away without a change to the request.
+    /// How many attempts it is worth, apart from any doubt that it leaves.
+    pub(crate) fn worth(&self) -> Worth {
+        self.worth
+    }
+
+    /// Whether it may go away without a change to the request, or to the client.
     pub(crate) fn is_retryable(&self) -> bool {
-        self.retryable
+        self.worth >= Worth::Few
     }
 
     /// Whether any write to the table would fail in the same way.
     pub(crate) fn is_about_no_item(&self) -> bool {
         if let Some(error) = self.as_service_error() {
-            return error.code().is_some_and(|code| ABOUT_NO_ITEM.contains(&code));
+            return error.code().is_some_and(|code| Answer::named(code, error.message()).is_table_wide());
         }
         // An interceptor of the client's may have looked at the item.
         let mut causes = std::iter::successors(self.source(), |&error| error.source());
@@ -109,7 +99,7 @@ impl fmt::Debug for SdkFailure {
             .field("operation", &self.operation)
             .field("table", &self.table)
             .field("code", &self.code())
-            .field("retryable", &self.retryable)
+            .field("retryable", &self.is_retryable())
             .finish_non_exhaustive()
     }
 }
@@ -117,17 +107,5 @@ impl fmt::Debug for SdkFailure {
 impl StdError for SdkFailure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&*self.cause)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::attempts::DEFINITE;
-
-    /// Else what is told to all would not be known to be refused.
-    #[test]
-    fn what_is_about_no_item_is_definite() {
-        assert!(ABOUT_NO_ITEM.iter().all(|code| DEFINITE.contains(code)));
     }
 }

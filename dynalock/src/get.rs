@@ -6,6 +6,7 @@ use std::future::IntoFuture;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
 use crate::call::{Ended, observed};
+use crate::codes::Worth;
 use crate::error::{Error, Result};
 use crate::failure::SdkFailure;
 use crate::item::Item;
@@ -152,7 +153,7 @@ impl<T: Versioned> GetMany<T> {
             }
             if !unprocessed.is_empty() && !budget.wait().await {
                 let cause = "DynamoDB left keys unprocessed until the retries ended";
-                return Err(Error::Sdk(SdkFailure::new(BATCH, self.table.name(), cause, true).into()));
+                return Err(Error::Sdk(SdkFailure::new(BATCH, self.table.name(), cause, Worth::All).into()));
             }
             wanted = unprocessed;
             wanted.extend(rest);
@@ -167,7 +168,8 @@ impl<T: Versioned> GetMany<T> {
         // The one required member is set, so the build does not fail.
         let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
         let request = target.client.batch_get_item().set_request_items(keys);
-        let output = target.ask(budget, BATCH, || request.clone().send()).await?;
+        let send = |config| request.clone().customize().config_override(config).send();
+        let output = target.ask(budget, BATCH, send).await?;
         let items = output.responses.and_then(|mut tables| tables.remove(name));
         let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));
         Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()))

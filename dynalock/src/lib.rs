@@ -238,6 +238,7 @@
 mod attempts;
 mod batch;
 mod call;
+mod codes;
 mod commit;
 mod condition;
 mod create_table;

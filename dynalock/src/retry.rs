@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::call::Tally;
+use crate::codes::Worth;
 use crate::error::{Error, Result};
 use crate::random;
 
@@ -12,13 +13,34 @@ use crate::random;
 /// delay: whoever sleeps on an item that is in demand wakes with an old one.
 pub(crate) const IMMEDIATE: u32 = 2;
 
+/// What the first attempt gets at most, unless the caller says so. DynamoDB answers within milliseconds; what takes seconds is a
+/// connection that is gone, or a store that is overloaded and should not get everything twice. Longer than the 3.1 s after which the
+/// SDK by default gives up to connect: then it is certain that nothing was sent.
+const ATTEMPT: Duration = Duration::from_secs(4);
+
+/// The first attempt gets this part of the deadline at most, unless the caller says so: a dead connection costs an attempt, and not
+/// the call.
+const ATTEMPTS_BY_THE_DEADLINE: u32 = 4;
+
+/// The least that an attempt gets, unless the caller says so: a new connection needs a TLS handshake, and perhaps credentials.
+const COLD_CONNECTION: Duration = Duration::from_millis(250);
+
+/// How many attempts a signature that is out of date is worth. One more than a freeze can spoil: that of the attempt in which it came,
+/// that of the next one, since the SDK takes half of the freeze for a difference between the clocks, and that of another call's late
+/// reply, from which it learned the same.
+const FEW: u32 = 4;
+
 /// Stands for deadlines that are too far away to be computed.
 const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// How often, how long, and at what intervals a call is tried before it gives up.
 ///
-/// One attempt is one request of ours; within it the SDK may send the request several times, as its own retry
-/// configuration says, unless it is a [create](crate::Table::create). Whichever of the limits is reached first ends the call with the error of the last attempt.
+/// One attempt is one call of the SDK; within it the SDK may send the request several times, as its own retry
+/// configuration says, unless it is a [create](crate::Table::create). A request without an answer ends the attempt, though, and the next one begins at once. Whichever of the
+/// limits is reached first ends the call with the error of the last attempt. An error that nothing but another request would
+/// change ends it at once; a signature that is out of date is worth 4 attempts, and credentials that have expired 2.
+///
+/// What bounds what, and what to set under a web handler or AWS Lambda, is in the [guide](crate::guide::contention#timeouts).
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,12 +53,13 @@ const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
 pub struct Retry {
     attempts: u32,
     deadline: Duration,
-    attempt_timeout: Duration,
+    /// `None` for what suits the deadline.
+    attempt_timeout: Option<Duration>,
     first_delay: Duration,
     max_delay: Duration,
 }
 
-/// 512 attempts within 30 seconds, which mostly end first; 7 seconds for each answer; delays of up to 10 ms, doubling to at
+/// 512 attempts within 30 seconds, which mostly end first; 4 seconds for an answer, and longer after one that did not come; delays of up to 10 ms, doubling to at
 /// most 250 ms.
 ///
 /// `docs/benchmarks.md` in the repository compares them with others. Longer delays cost fewer writes where many applications
@@ -46,7 +69,7 @@ impl Default for Retry {
         Self {
             attempts: 512,
             deadline: Duration::from_secs(30),
-            attempt_timeout: Duration::from_secs(7),
+            attempt_timeout: None,
             first_delay: Duration::from_millis(10),
             max_delay: Duration::from_millis(250),
         }
@@ -77,10 +100,13 @@ impl Retry {
     }
 
     /// At most this much time for one answer from DynamoDB, which includes connecting and, where they are not at hand,
-    /// fetching credentials. A shorter timeout in the client's own configuration is kept. For a write this holds for each
-    /// of the SDK's own attempts, for a read for all of them together.
+    /// fetching credentials. It holds for each of the SDK's own attempts, of reads and of writes. A shorter timeout in the
+    /// client's own configuration is kept.
+    ///
+    /// By default it is 4 seconds, or a quarter of the [`deadline`](Self::deadline) if that is less, but no less than 250
+    /// milliseconds. After an attempt without an answer the next one gets twice as long, up to half of the deadline.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = timeout;
+        self.attempt_timeout = Some(timeout);
         self
     }
 
@@ -99,9 +125,15 @@ impl Retry {
         self.deadline(self.deadline.min(longest))
     }
 
-    /// The timeout for one answer.
-    pub(crate) fn answer_within(&self) -> Duration {
-        self.attempt_timeout.min(self.deadline).min(A_CENTURY)
+    /// The timeout for an attempt that follows so many in a row which ran out of time. What the caller says holds for each; by default
+    /// each gets twice as long as the one before, so that a store is reached that is far away or under load.
+    fn one_attempt(&self, timeouts: u32) -> Duration {
+        let timeout = self.attempt_timeout.unwrap_or_else(|| {
+            let first = (self.deadline / ATTEMPTS_BY_THE_DEADLINE).clamp(COLD_CONNECTION, ATTEMPT);
+            let longer = first.saturating_mul(1_u32.checked_shl(timeouts).unwrap_or(u32::MAX));
+            longer.min(self.deadline / 2).max(first)
+        });
+        timeout.min(self.deadline).min(A_CENTURY)
     }
 
     fn delays(&self) -> Delays {
@@ -113,7 +145,16 @@ impl Retry {
         let delays = self.delays();
         let now = Instant::now();
         let deadline = now.checked_add(self.deadline).unwrap_or(now + A_CENTURY);
-        Budget { retry: self, deadline, used: 1, tally: Tally::default(), delays, earlier: None }
+        Budget {
+            retry: self,
+            deadline,
+            used: 1,
+            tally: Tally::default(),
+            delays,
+            timeouts: 0,
+            limited: 0,
+            earlier: None,
+        }
     }
 }
 
@@ -142,6 +183,10 @@ pub(crate) struct Budget {
     used: u32,
     tally: Tally,
     delays: Delays,
+    /// How many attempts in a row ran out of time.
+    timeouts: u32,
+    /// How many errors in a row were not worth all attempts.
+    limited: u32,
     /// Why the attempt before this one was not the last.
     earlier: Option<Error>,
 }
@@ -156,9 +201,37 @@ impl Budget {
         self.deadline
     }
 
-    /// When an answer that is asked for now is given up.
-    pub(crate) fn answer_by(&self) -> Instant {
-        (Instant::now() + self.retry.answer_within()).min(self.deadline)
+    /// The timeout for each attempt of a request that may be sent again.
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        self.retry.one_attempt(self.timeouts)
+    }
+
+    /// Counts an attempt that ran out of time.
+    pub(crate) fn timed_out(&mut self) {
+        self.timeouts += 1;
+    }
+
+    /// The timeout for the attempt of a request that is sent only once, and of which a read finds out afterwards what became of it:
+    /// all the time that is left but the share of that read.
+    pub(crate) fn only_attempt_timeout(&self) -> Duration {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let share = self.attempt_timeout().min(left);
+        match self.retry.attempt_timeout {
+            Some(explicit) => explicit.min(left - left / ATTEMPTS_BY_THE_DEADLINE),
+            None => share.max(left - share),
+        }
+    }
+
+    /// Whether an error that is worth so many attempts may be followed by another one, as far as the error is concerned.
+    pub(crate) fn permits(&mut self, worth: Worth) -> bool {
+        let most = match worth {
+            Worth::One => return false,
+            Worth::Two => 2,
+            Worth::Few => FEW,
+            Worth::All => return true,
+        };
+        self.limited += 1;
+        self.limited < most
     }
 
     /// What the call has cost so far, to be added to.
@@ -176,16 +249,21 @@ impl Budget {
         error
     }
 
+    /// Whether this attempt may be followed by another one.
+    pub(crate) fn has_more(&self) -> bool {
+        self.used < self.retry.attempts
+    }
+
     /// Takes one more attempt for use at once; `false` if there is none left.
     pub(crate) fn take(&mut self) -> bool {
-        let left = self.used < self.retry.attempts && Instant::now() < self.deadline;
+        let left = self.has_more() && Instant::now() < self.deadline;
         self.used += u32::from(left);
         left
     }
 
     /// Waits, then takes one more attempt; `false` if there is none left, or would be none after the wait.
     pub(crate) async fn wait(&mut self) -> bool {
-        if self.used >= self.retry.attempts {
+        if !self.has_more() {
             return false;
         }
         let delay = self.delays.next().unwrap_or_default();
@@ -217,6 +295,7 @@ impl Budget {
     /// Begins to count attempts anew, after progress. The deadline stays.
     pub(crate) fn renew(&mut self) {
         self.used = 1;
+        (self.timeouts, self.limited) = (0, 0);
         self.delays = self.retry.delays();
     }
 
@@ -227,6 +306,7 @@ impl Budget {
 
     /// What went wrong before is over.
     pub(crate) fn succeeded(&mut self) {
+        (self.timeouts, self.limited) = (0, 0);
         self.earlier = None;
     }
 
@@ -242,17 +322,19 @@ pub(crate) struct Limits {
     deadline: Instant,
     /// How many attempts may follow the one that is taken.
     more_attempts: u32,
-    attempt_timeout: Duration,
+    /// Says how long an attempt is waited for.
+    retry: Retry,
 }
 
 impl Limits {
     /// What bounds a request that serves two calls: it lasts as long as the more patient of them, and one that hangs is given up
     /// as soon as either of them would give it up.
     pub(crate) fn join(self, other: Self) -> Self {
+        let is_shorter = other.retry.one_attempt(0) < self.retry.one_attempt(0);
         Self {
             deadline: self.deadline.max(other.deadline),
             more_attempts: self.more_attempts.max(other.more_attempts),
-            attempt_timeout: self.attempt_timeout.min(other.attempt_timeout),
+            retry: if is_shorter { other.retry } else { self.retry },
         }
     }
 }
@@ -263,29 +345,27 @@ impl Budget {
         Limits {
             deadline: self.deadline,
             more_attempts: self.retry.attempts.saturating_sub(self.used),
-            attempt_timeout: self.retry.answer_within(),
+            retry: self.retry,
         }
     }
 
     /// Takes what is left for a request that serves other calls as well, bounded by the `limits` of all. What the request makes of
     /// it comes back by [`resume`](Self::resume).
     pub(crate) fn share(&mut self, limits: Limits) -> Self {
-        let Limits { deadline, more_attempts, attempt_timeout } = limits;
+        let Limits { deadline, more_attempts, retry } = limits;
         let attempts = self.used.saturating_add(more_attempts);
         Self {
-            retry: Retry { attempts, attempt_timeout, ..self.retry },
+            retry: Retry { attempts, ..retry },
             deadline,
-            used: self.used,
-            tally: self.tally,
             delays: self.delays.clone(),
             earlier: self.earlier.take(),
+            ..*self
         }
     }
 
     /// Goes on with what a shared request has left. The limits are the call's own again.
     pub(crate) fn resume(&mut self, shared: Self) {
-        let Self { used, tally, delays, earlier, .. } = shared;
-        *self = Self { retry: self.retry, deadline: self.deadline, used, tally, delays, earlier };
+        *self = Self { retry: self.retry, deadline: self.deadline, ..shared };
     }
 }
 
@@ -332,11 +412,68 @@ mod tests {
     #[test]
     fn the_shortest_limit_counts() {
         let retry = Retry::default().deadline(30 * MS).attempt_timeout(7 * MS);
-        assert_eq!(retry.answer_within(), 7 * MS);
-        assert_eq!(retry.attempt_timeout(40 * MS).answer_within(), 30 * MS);
+        assert_eq!(retry.one_attempt(0), 7 * MS);
+        assert_eq!(retry.attempt_timeout(40 * MS).one_attempt(0), 30 * MS);
         assert_eq!((retry.within(3 * MS), retry.within(90 * MS)), (retry.deadline(3 * MS), retry));
         let endless = retry.deadline(Duration::MAX).attempt_timeout(Duration::MAX);
-        assert_eq!(endless.answer_within(), A_CENTURY);
+        assert_eq!(endless.one_attempt(0), A_CENTURY);
+    }
+
+    /// A dead connection costs an attempt, and not the call; a connection has the time to be made.
+    #[test]
+    fn an_attempt_gets_a_quarter_of_the_deadline_unless_the_caller_says_so() {
+        let limits =
+            [(100, 100), (250, 250), (600, 250), (1000, 250), (2500, 625), (12_000, 3000), (60_000, 4000)];
+        for (deadline, attempt) in limits {
+            let retry = Retry::default().deadline(deadline * MS);
+            assert_eq!(retry.one_attempt(0), attempt * MS, "{deadline} ms");
+            assert_eq!(retry.attempt_timeout(90 * MS).one_attempt(0), 90 * MS, "{deadline} ms");
+        }
+    }
+
+    /// Where each attempt ran out of time, the store may be far away.
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_after_one_that_ran_out_of_time_gets_longer_up_to_half_of_the_deadline() {
+        let longer = |retry: Retry| (0..40).map(|timeouts| retry.one_attempt(timeouts)).collect::<Vec<_>>();
+        let seconds = longer(Retry::default());
+        assert_eq!(seconds[..4], [4, 8, 15, 15].map(Duration::from_secs));
+        assert_eq!(seconds.last(), Some(&Duration::from_secs(15)));
+        assert_eq!(longer(Retry::default().deadline(1000 * MS))[..3], [250, 500, 500].map(|ms| ms * MS));
+        assert_eq!(longer(Retry::default().deadline(300 * MS))[..2], [250 * MS; 2]);
+        assert_eq!(longer(Retry::default().attempt_timeout(90 * MS)), [90 * MS; 40]);
+
+        let mut budget = Retry::default().start();
+        budget.timed_out();
+        assert_eq!(budget.attempt_timeout(), Duration::from_secs(8));
+        budget.succeeded();
+        assert_eq!(budget.attempt_timeout(), Duration::from_secs(4));
+    }
+
+    /// What is sent only once is not given up early, as long as the read that finds out about it has its share.
+    #[tokio::test(start_paused = true)]
+    async fn the_only_attempt_gets_all_but_the_share_of_a_read() {
+        let budget = Retry::default().deadline(2500 * MS).start();
+        assert_eq!(budget.only_attempt_timeout(), 1875 * MS);
+        tokio::time::sleep(1500 * MS).await;
+        assert_eq!(budget.only_attempt_timeout(), 625 * MS, "no less than any other attempt");
+        tokio::time::sleep(800 * MS).await;
+        assert_eq!(budget.only_attempt_timeout(), 200 * MS, "no more than there is left");
+        let explicit = Retry::default().deadline(2500 * MS).attempt_timeout(400 * MS).start();
+        assert_eq!(explicit.only_attempt_timeout(), 400 * MS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_is_worth_as_many_attempts_as_it_says_until_a_request_succeeds() {
+        for (worth, attempts) in [(Worth::One, 1), (Worth::Two, 2), (Worth::Few, 4)] {
+            let mut budget = Retry::default().start();
+            for _ in 0..2 {
+                let again = std::iter::from_fn(|| budget.permits(worth).then_some(())).count();
+                assert_eq!(again + 1, attempts, "{worth:?}");
+                budget.succeeded();
+            }
+        }
+        let mut budget = Retry::default().start();
+        assert!((0..1000).all(|_| budget.permits(Worth::All)));
     }
 
     /// Counts the attempts of a budget that fails each time, the first one included.
@@ -394,12 +531,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_waited_for_until_its_timeout_or_the_deadline() {
+    async fn a_budget_keeps_the_limits_of_its_policy() {
         let begun = Instant::now();
         let budget = Retry::default().attempt_timeout(7 * MS).deadline(10 * MS).start();
-        assert_eq!((budget.answer_by(), budget.deadline()), (begun + 7 * MS, begun + 10 * MS));
-        tokio::time::sleep(5 * MS).await;
-        assert_eq!(budget.answer_by(), begun + 10 * MS);
+        assert_eq!((budget.attempt_timeout(), budget.deadline()), (7 * MS, begun + 10 * MS));
         assert_eq!(budget.retry(), &Retry::default().attempt_timeout(7 * MS).deadline(10 * MS));
     }
 

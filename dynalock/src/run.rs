@@ -230,7 +230,8 @@ async fn read_at_once(client: &Client, entries: &[&Entry], budget: &mut Budget) 
     });
     let request = client.transact_get_items().set_transact_items(Some(gets.collect()));
     let target = Target::of_all(client, entries.iter().map(|entry| &entry.target));
-    let output = target.ask(budget, READ, || request.clone().send()).await?;
+    let send = |config| request.clone().customize().config_override(config).send();
+    let output = target.ask(budget, READ, send).await?;
     let responses = output.responses.unwrap_or_default().into_iter();
     let mut items: Vec<_> = responses.map(|ItemResponse { item, .. }| item).collect();
     items.resize(entries.len(), None);

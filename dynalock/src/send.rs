@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::config::{self, retry::RetryConfig};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::CancellationReason;
-use tokio::time::Instant;
 
 use crate::attempts::{Attempts, Repeat, Watch};
+use crate::codes::Worth;
 use crate::error::{Conflict, Error, Result, Unknown};
 use crate::item::Item;
 use crate::retry::Budget;
@@ -139,7 +138,9 @@ impl Target {
                     return Err(given_up(budget.out_of_time(Error::Sdk(failure.into()))));
                 }
                 Reason::Other(failure) => {
-                    let passing = failure.is_retryable() || attempts.last_is_unclear();
+                    // What nobody knows is asked once more: the answer to a copy may tell.
+                    let in_doubt = if attempts.last_is_unclear() { Worth::Two } else { Worth::One };
+                    let worth = failure.worth().max(in_doubt);
                     // A policy may allow the write, but not that a failed check returns the item.
                     let denied =
                         failure.code() == Some("AccessDeniedException") && attempts.ask_for_no_item();
@@ -149,7 +150,7 @@ impl Target {
                     if denied {
                         continue;
                     }
-                    if !passing || !attempts.can_be_repeated() {
+                    if !budget.permits(worth) || !attempts.can_be_repeated() {
                         return Err(given_up(error));
                     }
                     error
@@ -159,13 +160,6 @@ impl Target {
             again.map_err(|error| given_up(budget.refused(error)))?;
             tracing::debug!(table = %self.table, operation = write.operation(), clean, "sending again");
         }
-    }
-
-    /// Lets the SDK send a request once. Whatever else the client's retries are configured to do stays: a rate that adapts to
-    /// throttling, or a connection that is given up after a failure.
-    fn once(&self, config: config::Builder) -> config::Builder {
-        let theirs = self.client.config().retry_config().cloned();
-        config.retry_config(theirs.unwrap_or_else(RetryConfig::standard).with_max_attempts(1))
     }
 
     /// What the store holds where it refused a write: the item that it told, or what a strongly consistent read finds.
@@ -180,11 +174,6 @@ impl Target {
             None => self.read(key, true, budget).await,
         }
     }
-}
-
-/// Until when a write that is sent once is waited for: a quarter of the time is left to read what became of it.
-fn before_read(budget: &Budget) -> Instant {
-    budget.deadline() - budget.deadline().saturating_duration_since(Instant::now()) / 4
 }
 
 /// The write of one item.
@@ -238,13 +227,13 @@ impl LogicalWrite for Single {
                     None => client.$method().table_name(table),
                 };
                 let repeat = self.repeat();
-                let config = target.config(budget).interceptor(Watch::<$error>::new(attempts, repeat));
-                let (config, until) = match repeat {
-                    Repeat::Always => (config, budget.deadline()),
-                    Repeat::UnlessInDoubt => (target.once(config), before_read(budget)),
+                let config = match repeat {
+                    Repeat::Always => target.config(budget),
+                    Repeat::UnlessInDoubt => target.config_for_one_attempt(budget),
                 };
+                let config = config.interceptor(Watch::<$error>::new(attempts, repeat));
                 let call = Box::pin(request.customize().config_override(config).send());
-                target.within(until, budget, self.operation(), call).await.map(drop)
+                target.within(budget, self.operation(), call).await.map(drop)
             }};
         }
         match self.intent.operation {

@@ -19,6 +19,8 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A DynamoDB table that holds items of type `T`.
 ///
+/// Calls must be awaited in a tokio runtime that has time enabled, as `#[tokio::main]` makes one.
+///
 /// Cheap to clone; clones share everything. Calls with options are builders: add options, then `.await`. Where a future is
 /// asked for, as in `tokio::spawn` and `join_all`, call `.into_future()` on them (before the edition of 2024, with
 /// `use std::future::IntoFuture`).

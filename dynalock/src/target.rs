@@ -4,15 +4,19 @@ use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{self, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::config::{self, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure};
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::codes::{Answer, Worth};
 use crate::error::{Error, Result};
 use crate::failure::SdkFailure;
 use crate::item::Item;
@@ -73,12 +77,11 @@ impl Target {
         self.item_is_denied.store(true, Ordering::Relaxed);
     }
 
-    /// Lets one call of the SDK, which may send its request several times, run until `until`. After that it does not begin: it
-    /// would be given up at once, and a write would be in doubt for nothing. The SDK's futures take kilobytes; moving them
-    /// from hand to hand would cost more than a box.
+    /// Lets one call of the SDK, which may send its request several times, run until the deadline. After that it does not begin: it
+    /// would be given up at once, and a write would be in doubt for nothing. Nor does it where tokio is missing. The SDK's
+    /// futures take kilobytes; moving them from hand to hand would cost more than a box.
     pub(crate) async fn within<O, E>(
         &self,
-        until: Instant,
         budget: &mut Budget,
         operation: &'static str,
         call: Pin<Box<impl Future<Output = Result<O, SdkError<E>>>>>,
@@ -86,8 +89,10 @@ impl Target {
     where
         E: OperationError,
     {
-        let answer: Result<_, BoxError> = if Instant::now() < until {
-            tokio::time::timeout_at(until, call).await.map_err(Into::into)
+        self.check_runtime(operation).map_err(Reason::Other)?;
+        let deadline = budget.deadline();
+        let answer: Result<_, BoxError> = if Instant::now() < deadline {
+            tokio::time::timeout_at(deadline, call).await.map_err(Into::into)
         } else {
             Err("there was no time left to send it".into())
         };
@@ -96,18 +101,43 @@ impl Target {
                 budget.succeeded();
                 Ok(output)
             }
-            Ok(Err(error)) => Err(self.reason(operation, error)),
+            Ok(Err(error)) => {
+                if matches!(error, SdkError::TimeoutError(_)) {
+                    budget.timed_out();
+                }
+                Err(self.reason(operation, error))
+            }
             Err(too_late) => {
-                let failure = SdkFailure::new(operation, &self.table, too_late, true);
-                let is_over = until >= budget.deadline();
-                Err(if is_over { Reason::OutOfTime(failure) } else { Reason::Other(failure) })
+                Err(Reason::OutOfTime(SdkFailure::new(operation, &self.table, too_late, Worth::All)))
             }
         }
     }
 
-    /// What a write has in its configuration: a timeout for each of the SDK's attempts. A shorter one of the client's stays.
+    /// Refuses a call outside of tokio's runtimes, where a timer would panic. Whether the runtime has timers cannot be asked.
+    pub(crate) fn check_runtime(&self, operation: &'static str) -> Result<(), SdkFailure> {
+        Handle::try_current().map(drop).map_err(|missing| {
+            let cause =
+                format!("the call must be awaited in a tokio runtime that has time enabled: {missing}");
+            SdkFailure::new(operation, &self.table, cause, Worth::One)
+        })
+    }
+
+    /// What a request has in its configuration: a timeout for each of the SDK's attempts. A shorter one of the client's stays.
     pub(crate) fn config(&self, budget: &Budget) -> config::Builder {
-        let ours = budget.retry().answer_within();
+        let config = self.config_with(budget.attempt_timeout());
+        // The SDK would first wait, for up to a second, which a short deadline has not got.
+        if budget.has_more() { config.retry_classifier(EndsWithATimeout) } else { config }
+    }
+
+    /// The same for a request that the SDK sends once. Whatever else the client's retries are configured to do stays: a rate that
+    /// adapts to throttling, or a connection that is given up after a failure.
+    pub(crate) fn config_for_one_attempt(&self, budget: &Budget) -> config::Builder {
+        let theirs = self.client.config().retry_config().cloned();
+        let retries = theirs.unwrap_or_else(RetryConfig::standard).with_max_attempts(1);
+        self.config_with(budget.only_attempt_timeout()).retry_config(retries)
+    }
+
+    fn config_with(&self, ours: Duration) -> config::Builder {
         let theirs = self.client.config().timeout_config().and_then(TimeoutConfig::operation_attempt_timeout);
         let timeout = theirs.map_or(ours, |theirs| theirs.min(ours));
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(timeout).build();
@@ -116,17 +146,21 @@ impl Target {
 
     fn reason<E: OperationError>(&self, operation: &'static str, error: SdkError<E>) -> Reason {
         let table = &self.table;
-        let passing = match &error {
-            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        let worth = match &error {
+            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Worth::All,
             // The connector calls some failures to transmit neither, but still passing.
-            SdkError::DispatchFailure(failure) => {
-                failure.is_io() || failure.is_timeout() || failure.as_other().is_some()
+            SdkError::DispatchFailure(failure)
+                if failure.is_io()
+                    || failure.is_timeout()
+                    || failure.as_other().is_some()
+                    || failure.as_connector_error().is_some_and(|error| lost_its_runtime(error)) =>
+            {
+                Worth::All
             }
             SdkError::ServiceError(context) => {
-                // Also where a reply of success could not be read, as when it was truncated.
-                !context.raw().status().is_client_error() || context.err().code().is_some_and(may_pass)
+                Answer::new(context.raw().status().as_u16(), context.err()).worth()
             }
-            _ => false,
+            _ => Worth::One,
         };
         Reason::Other(match error {
             SdkError::ServiceError(context) => match context.into_err().into() {
@@ -141,20 +175,22 @@ impl Target {
                     if codes.clone().any(|code| code == CHECK_FAILED) {
                         return Reason::CheckFailed(reasons);
                     }
-                    let passing = !reasons.is_empty() && codes.all(|code| code == "None" || may_pass(code));
+                    let may_pass = |code| code == "None" || Answer::named(code, None).worth() == Worth::All;
+                    let passes = !reasons.is_empty() && codes.all(may_pass);
+                    let worth = if passes { Worth::All } else { Worth::One };
                     for reason in &mut reasons {
                         reason.item = None;
                     }
                     cancelled.cancellation_reasons = Some(reasons);
                     let error = aws_sdk_dynamodb::Error::TransactionCanceledException(cancelled);
-                    SdkFailure::new(operation, table, error, passing)
+                    SdkFailure::new(operation, table, error, worth)
                 }
-                error => SdkFailure::new(operation, table, error, passing),
+                error => SdkFailure::new(operation, table, error, worth),
             },
             // The raw response, which may hold items, stays behind.
             error => match error.into_source() {
-                Ok(source) => SdkFailure::new(operation, table, source, passing),
-                Err(error) => SdkFailure::new(operation, table, error.to_string(), passing),
+                Ok(source) => SdkFailure::new(operation, table, source, worth),
+                Err(error) => SdkFailure::new(operation, table, error.to_string(), worth),
             },
         })
     }
@@ -164,10 +200,11 @@ impl Target {
         &self,
         budget: &mut Budget,
         operation: &'static str,
-        send: impl Fn() -> F,
+        send: impl Fn(config::Builder) -> F,
     ) -> Result<O> {
         loop {
-            match self.within(budget.answer_by(), budget, operation, Box::pin(send())).await {
+            let call = Box::pin(send(self.config(budget)));
+            match self.within(budget, operation, call).await {
                 Ok(output) => return Ok(output),
                 Err(reason) => reason.after_wait(budget).await?,
             }
@@ -181,7 +218,7 @@ impl Target {
         consistent: bool,
         budget: &mut Budget,
     ) -> Result<Option<Item>> {
-        Ok(self.ask(budget, "GetItem", || self.get_item(key, consistent)).await?.item)
+        Ok(self.ask(budget, "GetItem", |config| self.get_item(key, consistent, config)).await?.item)
     }
 
     /// Sends one request for an item.
@@ -189,15 +226,33 @@ impl Target {
         &self,
         key: &Item,
         consistent: bool,
+        config: config::Builder,
     ) -> impl Future<Output = Result<GetItemOutput, SdkError<GetItemError>>> + Send + use<> {
         let request = self.client.get_item().table_name(&*self.table).consistent_read(consistent);
-        request.set_key(Some(key.clone())).send()
+        request.set_key(Some(key.clone())).customize().config_override(config).send()
     }
 
     /// Microseconds since 1970, by the client's clock.
     pub(crate) fn now(&self) -> u64 {
         let now = self.client.config().time_source().map_or_else(SystemTime::now, |clock| clock.now());
         microseconds(now)
+    }
+}
+
+/// Ends a call of the SDK with the first attempt that timed out: the next one is dynalock's own, and goes out at once.
+#[derive(Debug)]
+struct EndsWithATimeout;
+
+impl ClassifyRetry for EndsWithATimeout {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.output_or_error() {
+            Some(Err(error)) if error.is_timeout_error() => RetryAction::RetryForbidden,
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "dynalock::EndsWithATimeout"
     }
 }
 
@@ -208,7 +263,7 @@ impl Reason {
             Self::OutOfTime(failure) | Self::Other(failure) => failure,
             Self::CheckFailed(_) => {
                 let cause = "a failed check was the answer to a request without one";
-                SdkFailure::new("request", "", cause, false)
+                SdkFailure::new("request", "", cause, Worth::One)
             }
         }))
     }
@@ -217,10 +272,10 @@ impl Reason {
     pub(crate) async fn after_wait(self, budget: &mut Budget) -> Result<()> {
         match self {
             Self::OutOfTime(failure) => Err(budget.out_of_time(Error::Sdk(failure.into()))),
-            reason => match reason.into_error() {
-                error if error.is_retryable() => budget.wait_after(error).await,
-                error => Err(error),
-            },
+            Self::Other(failure) if budget.permits(failure.worth()) => {
+                budget.wait_after(Error::Sdk(failure.into())).await
+            }
+            reason => Err(reason.into_error()),
         }
     }
 }
@@ -230,20 +285,9 @@ impl Reason {
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 pub(crate) const CHECK_FAILED: &str = "ConditionalCheckFailed";
 
-/// Whether a refusal with this code may go away without a change to the request. Those that end in `Exception` answer a
-/// request; `TransactionConflict` and its like are the reasons why a transaction was cancelled.
-fn may_pass(code: &str) -> bool {
-    matches!(
-        code,
-        "ProvisionedThroughputExceeded"
-            | "ProvisionedThroughputExceededException"
-            | "ReplicatedWriteConflictException"
-            | "RequestLimitExceeded"
-            | "Throttling"
-            | "ThrottlingError"
-            | "ThrottlingException"
-            | "TransactionConflict"
-            | "TransactionConflictException"
-            | "TransactionInProgressException"
-    )
+/// Whether the connection belonged to a runtime that ended, and the request with it: hyper's task that has the connection is gone. The
+/// connector takes that for the user's fault, though the next connection is another one.
+fn lost_its_runtime(error: &(dyn StdError + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source())
+        .any(|error| error.to_string() == "runtime dropped the dispatch task")
 }

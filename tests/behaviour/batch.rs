@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Deleted, Error, Result, Retry, Table, Versioned};
-use dynalock_tests::{engines::Store, gauge::Gauge};
+use dynalock_tests::{engines::Store, gauge::Gauge, runtimes::sdk_attempts};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
@@ -296,9 +296,9 @@ async fn attempts_and_deadlines_of_a_retry_are_those_of_each_item() {
     table.save_all(&mut held).retry(short).concurrency(1).await.into_result().unwrap();
     assert_eq!((begun.elapsed(), gauge.requests()), (3000 * MS, 5));
 
-    // Each attempt is three of the SDK's.
+    // Each attempt is several of the SDK's.
     let throttled = Fault::Instead(Reply::new(400, "ThrottlingException"));
-    stage.faults.script("UpdateItem", vec![throttled; 2 * 6]);
+    stage.faults.script("UpdateItem", vec![throttled; 2 * 2 * sdk_attempts()]);
     let few = Retry::default().attempts(2);
     let saved = table.save_all(&mut held).retry(few).concurrency(1).await;
     assert_eq!(words(&saved), ["sdk", "sdk", "ok", "ok", "ok"]);

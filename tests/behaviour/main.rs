@@ -23,6 +23,7 @@ mod limits;
 mod parse;
 mod permissions;
 mod properties;
+mod runtimes;
 mod secrecy;
 mod stored_versions;
 mod stores;

@@ -7,13 +7,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use dynalock::testing::Fault;
 use dynalock::{Error, Retry};
+use dynalock_tests::runtimes::{each, sdk_attempts, time_is_real};
 use tokio::time::Instant;
 
 use crate::calls::{Call, sdk_code};
+use crate::kinds::Kind;
 use crate::world::{DEADLINE, Stamps, World, always, both, breakdown, throttled};
-
-/// What the SDK sends for one attempt of ours, unless that is a create.
-const SDK_ATTEMPTS: usize = 3;
 
 fn within(retry: Retry, deadline: Duration) -> Retry {
     retry.attempts(1000).deadline(deadline)
@@ -64,7 +63,7 @@ async fn a_call_makes_no_more_attempts_than_it_may() {
             let ended = call.run_with(&world, Retry::default().attempts(attempts)).await;
             ended.assert_refused(call, &world, |error| sdk_code(error).is_some()).await;
             let sent = world.sent.count(call.operation());
-            let each = if call.creates() { 1 } else { SDK_ATTEMPTS };
+            let each = if call.creates() { 1 } else { sdk_attempts() };
             assert_eq!(sent, attempts as usize * each, "{call:?}");
         }
     }
@@ -170,6 +169,63 @@ async fn a_call_without_time_sends_nothing_and_has_applied_nothing() {
         let ended = call.run_with(&world, Retry::default().deadline(Duration::ZERO)).await;
         ended.assert_refused(call, &world, |error| matches!(error, Error::Sdk(_))).await;
         assert_eq!(world.sent.operations(), [""; 0], "{call:?}");
+    }
+}
+
+/// Row 47: whichever of its requests a connection takes along that is dead, there is time for another attempt.
+pub(crate) async fn a_dead_connection_costs_an_attempt_and_not_the_call() {
+    let mut cases = Vec::new();
+    for kind in Kind::all() {
+        let deadlines = if time_is_real() { &[2500][..] } else { &[1000, 2500, 30_000] };
+        let operations = kind.operations().into_iter();
+        cases.extend(operations.flat_map(|operation| deadlines.iter().map(move |ms| (kind, operation, *ms))));
+    }
+    each(cases, |(kind, operation, deadline)| async move {
+        let deadline = Duration::from_millis(deadline);
+        let world = World::new().await;
+        world.faults.script(operation, [Fault::Hang]);
+        let begun = Instant::now();
+        let answer = kind.run(&world, Retry::default().deadline(deadline)).await;
+        assert!(answer.is_ok(), "{kind:?}, {operation} within {deadline:?}: {answer:?}");
+        kind.assert_done(&world).await;
+        assert!(world.faults.is_over(), "{kind:?}, {operation}");
+        if !time_is_real() {
+            // One attempt, and what the read after a doubt may take.
+            assert!(begun.elapsed() <= deadline, "{kind:?}, {operation}: {:?}", begun.elapsed());
+        }
+    })
+    .await;
+}
+
+/// A store that is further away than the first attempt reaches is reached by a later one.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_slow_to_answer_is_waited_for_longer_each_time() {
+    for (deadline, delay) in [(1000, 450), (2500, 1200), (30_000, 11_000)] {
+        for kind in Kind::all().into_iter().filter(|kind| kind.operations().len() == 1) {
+            let [deadline, delay] = [deadline, delay].map(Duration::from_millis);
+            let world = World::new().await;
+            world.faults.script(kind.operations()[0], always(&Fault::Delay(delay)));
+            let answer = kind.run(&world, Retry::default().deadline(deadline)).await;
+            assert!(answer.is_ok(), "{kind:?} within {deadline:?}: {answer:?}");
+        }
+    }
+}
+
+/// The SDK waits for up to a second before it sends again what had no answer; dynalock does not.
+#[tokio::test(start_paused = true)]
+async fn what_had_no_answer_is_sent_again_at_once() {
+    for kind in Kind::all() {
+        if matches!(kind, Kind::Write(call) if call.creates()) {
+            continue;
+        }
+        for operation in kind.operations() {
+            let world = World::new().await;
+            world.faults.script(operation, [Fault::Hang]);
+            let begun = Instant::now();
+            let retry = Retry::default().attempt_timeout(Duration::from_millis(300));
+            kind.run(&world, retry).await.unwrap();
+            assert!(begun.elapsed() <= Duration::from_millis(311), "{kind:?}: {:?}", begun.elapsed());
+        }
     }
 }
 

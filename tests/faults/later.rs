@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dynalock::testing::Fault;
 use dynalock::{Error, Retry, Unknown};
+use dynalock_tests::runtimes::sdk_attempts;
 
 use crate::calls::Call;
 use crate::foreign::{Foreign, number};
@@ -15,9 +16,9 @@ const MINUTE: Duration = Duration::from_mins(1);
 async fn unknown(call: Call, world: &World, fault: Fault) -> Box<Unknown> {
     // As many as the SDK makes for one attempt of ours, or for the read after a create, so that none of them finds anything out.
     if call.creates() {
-        call.strike(world, &fault, vec![Fault::RequestLost; 3]);
+        call.strike(world, &fault, vec![Fault::RequestLost; sdk_attempts()]);
     } else {
-        world.faults.script(call.operation(), vec![fault; 3]);
+        world.faults.script(call.operation(), vec![fault; sdk_attempts()]);
     }
     match call.run_with(world, Retry::never()).await.result {
         Err(Error::OutcomeUnknown(unknown)) => unknown,
@@ -110,7 +111,7 @@ async fn an_item_at_the_expected_version_says_nothing_yet() {
 #[tokio::test(start_paused = true)]
 async fn a_condition_that_does_not_hold_at_the_expected_version_says_nothing_yet() {
     let world = World::new().await;
-    world.faults.script("UpdateItem", vec![Fault::RequestLost; 3]);
+    world.faults.script("UpdateItem", vec![Fault::RequestLost; sdk_attempts()]);
     let rich = dynalock::Condition::new("balance > :least").value(":least", 1000);
     let error = world.table.touch(&mut Account::alice()).condition(rich).retry(Retry::never()).await;
     let Err(Error::OutcomeUnknown(unknown)) = error else { panic!("{error:?}") };

@@ -5,8 +5,10 @@
 //! The tests that prove a row are listed in `matrix`. Each runs as `matrix::<test>::on_one_thread`, with a paused clock, and
 //! as `matrix::<test>::on_several_threads`, where time is real. All other tests run on one thread only.
 
+mod answers;
 mod batch;
 mod calls;
+mod clocks;
 mod closures;
 mod creates;
 mod deadlines;
@@ -14,6 +16,7 @@ mod denied;
 mod dropped;
 mod foreign;
 mod hooks;
+mod kinds;
 mod late;
 mod later;
 mod lost;
@@ -116,14 +119,19 @@ mod matrix {
         39 => creates::a_create_in_doubt_whose_item_others_deleted_does_not_come_back;
         39 => creates::no_retry_settings_of_a_client_send_a_create_in_doubt_again;
         40 => creates::a_create_under_a_token_is_ok_though_others_deleted_the_item;
+        46 => clocks::a_request_that_was_frozen_after_it_was_signed_is_signed_anew;
+        46 => clocks::a_request_after_a_reply_that_was_frozen_is_signed_anew;
+        47 => deadlines::a_dead_connection_costs_an_attempt_and_not_the_call;
+        48 => answers::a_client_with_the_retries_of_2026_gets_the_same_answers;
     }
 
-    /// Rows about items and not about faults: `stored_versions`, `versions` and `limits` among the tests of behaviour.
-    const ELSEWHERE: [u32; 3] = [36, 37, 38];
+    /// Rows about items and not about faults: `stored_versions`, `versions` and `limits` among the tests of behaviour. The one
+    /// about runtimes, which needs a real connection, is `runtimes` there.
+    const ELSEWHERE: [u32; 4] = [36, 37, 38, 45];
 
     #[test]
     fn every_row_has_one_place() {
-        for row in (1..=40).chain([49, 50]) {
+        for row in (1..=40).chain(45..=48).chain([49, 50]) {
             let places = [ROWS, &ELSEWHERE];
             let places = places.iter().filter(|rows| rows.contains(&row)).count();
             assert_eq!(places, 1, "row {row}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{
     Client,
     config::{
-        self,
+        self, HttpClient,
         retry::{RetryPartition, TokenBucket},
     },
 };
@@ -134,14 +134,29 @@ impl World {
     /// A world whose faulty client is configured further.
     pub(crate) async fn with(configure: impl FnOnce(config::Builder) -> config::Builder) -> Self {
         let world = Self::on(Store::memory(), configure);
-        world.rival.create_table().await.unwrap();
-        world.rival.create(&mut Account::alice()).await.unwrap();
+        world.prepare().await;
         world
+    }
+
+    /// Stores the account that every store begins with.
+    pub(crate) async fn prepare(&self) {
+        self.rival.create_table().await.unwrap();
+        self.rival.create(&mut Account::alice()).await.unwrap();
     }
 
     /// A new world around a store that is there.
     pub(crate) fn on(store: Store, configure: impl FnOnce(config::Builder) -> config::Builder) -> Self {
-        let faults = Faults::new(store.http_client());
+        let http_client = store.http_client();
+        Self::before(store, http_client, configure)
+    }
+
+    /// The same, where the faulty client has something between its faults and the store.
+    pub(crate) fn before(
+        store: Store,
+        http_client: impl HttpClient + 'static,
+        configure: impl FnOnce(config::Builder) -> config::Builder,
+    ) -> Self {
+        let faults = Faults::new(http_client);
         let transit = Transit::new(faults.clone());
         let sent = Recording::new(transit.clone());
         // The SDK grants retries from one budget for the whole process, unless told otherwise.

@@ -4,13 +4,18 @@
 //! store, such as another emulator, and goes first; `DYNALOCK_ENGINE` then says what answers there. `DYNALOCK_AWS=1` chooses
 //! DynamoDB itself: `scripts/engines` starts that, since it also tells what it costs and deletes the tables.
 
+use std::time::Duration;
 use std::{env, net, thread};
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{self, BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents, SharedHttpClient},
+    config::{
+        self, BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents, SharedHttpClient,
+        retry::RetryConfig,
+    },
 };
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_types::retry::RetrySpec;
 use dynalock::embedded::Engine;
 use tempfile::TempDir;
 
@@ -123,10 +128,10 @@ impl Store {
         panic!("DYNALOCK_AWS needs the feature aws: start scripts/engines")
     }
 
-    /// Returns the configuration of an SDK client, to add to.
+    /// Returns the configuration of an SDK client, to add to. Its retries are the [chosen](sdk_retries) ones.
     #[must_use]
     pub fn config(&self) -> config::Builder {
-        self.config.clone().http_client(self.http_client.clone())
+        self.config.clone().retry_config(sdk_retries()).http_client(self.http_client.clone())
     }
 
     /// Returns an SDK client.
@@ -140,6 +145,30 @@ impl Store {
     pub fn http_client(&self) -> SharedHttpClient {
         self.http_client.clone()
     }
+}
+
+/// Returns the SDK's own retries, as a client has them without further settings: those that were the default until
+/// November 2026, or those since, if `DYNALOCK_SDK_RETRIES` is `2026`. The SDK chooses between them only where an application
+/// loads its configuration from the environment, which tests do not.
+///
+/// # Panics
+///
+/// If `DYNALOCK_SDK_RETRIES` is anything else.
+#[must_use]
+pub fn sdk_retries() -> RetryConfig {
+    match env::var("DYNALOCK_SDK_RETRIES").as_deref() {
+        Ok("2026") => retries_of_2026(),
+        Err(_) => RetryConfig::standard(),
+        Ok(other) => panic!("DYNALOCK_SDK_RETRIES is {other}, not 2026"),
+    }
+}
+
+/// Returns the SDK's retries for DynamoDB since November 2026: 4 attempts, after delays that begin with 25 ms, and with 1 s
+/// where DynamoDB throttles.
+#[must_use]
+pub fn retries_of_2026() -> RetryConfig {
+    let spec = RetrySpec::v2_1().with_non_throttling_initial_backoff(Duration::from_millis(25));
+    RetryConfig::standard().with_max_attempts(4).with_retry_spec(spec)
 }
 
 /// Serves an empty emulator over TCP, as long as the process lives; returns its URL.

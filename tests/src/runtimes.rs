@@ -9,6 +9,8 @@ use tokio::task::JoinSet;
 
 use dynalock::testing::Fault;
 
+use crate::engines::sdk_retries;
+
 /// Makes two tests of each function that is named, one for each runtime. With the rows of the fault matrix that each of them
 /// proves, also `ROWS`: all of these.
 #[macro_export]
@@ -56,10 +58,24 @@ pub fn retry(faults: &[Fault]) -> Retry {
 /// The same for the attempts that the SDK makes by itself.
 #[must_use]
 pub fn with_retries(config: config::Builder) -> config::Builder {
-    if !time_is_real() {
-        return config;
+    let retries = sdk_retries();
+    config.retry_config(if time_is_real() { hasty(retries, Duration::from_millis(1)) } else { retries })
+}
+
+/// The same retries after delays that begin with `backoff`, also where DynamoDB throttles.
+#[must_use]
+pub fn hasty(retries: RetryConfig, backoff: Duration) -> RetryConfig {
+    let retries = retries.with_initial_backoff(backoff);
+    match retries.retry_spec().cloned() {
+        Some(spec) => retries.with_retry_spec(spec.with_non_throttling_initial_backoff(backoff)),
+        None => retries,
     }
-    config.retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+}
+
+/// How many requests the SDK sends at most for one of dynalock's attempts.
+#[must_use]
+pub fn sdk_attempts() -> usize {
+    sdk_retries().max_attempts() as usize
 }
 
 /// Runs `test` for all `cases` at once, so that where time is real, those that wait wait together.

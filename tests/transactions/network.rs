@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
+use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use dynalock::testing::{Fault, Faults, Reply};
-use dynalock_tests::engines::{Store, table_name};
+use dynalock_tests::engines::{Store, sdk_retries, table_name};
+use dynalock_tests::runtimes::hasty;
 use fastrand::Rng;
 
 /// Of 100 requests, so many go wrong.
@@ -22,7 +23,7 @@ pub(crate) fn client(store: &Store, seed: u64) -> Client {
     let (faults, dice) = (Faults::new(store.http_client()), Arc::new(Mutex::new(Rng::with_seed(seed))));
     // The SDK grants retries from one budget for the whole process, unless told otherwise.
     let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
-    let quick = RetryConfig::standard().with_initial_backoff(Duration::from_millis(2));
+    let quick = hasty(sdk_retries(), Duration::from_millis(2));
     let config = store.config().retry_config(quick).retry_partition(retries);
     Client::from_conf(config.http_client(Network { faults, dice }).build())
 }

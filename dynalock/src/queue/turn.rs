@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -66,6 +67,8 @@ impl<'t> Turn<'t> {
         key: Item,
         retry: Retry,
     ) -> Result<Self> {
+        // A turn is waited for with a timer.
+        target.check_runtime(READ).map_err(|failure| Error::Sdk(failure.into()))?;
         let id = KeyId::of(schema, &key);
         let Some((line, caller)) = queues.join(&id) else {
             return Err(busy(target, "10,000 calls of this process wait for the same item already"));
@@ -219,26 +222,34 @@ impl<'t> Turn<'t> {
     async fn read(&mut self) -> Result<()> {
         loop {
             if !matches!(self.desk, Some(Desk::Reading(_))) {
-                let as_of = self.as_of();
-                let answer = UnderWay::new(self.target.get_item(&self.key, true));
-                self.desk = Some(Desk::Reading(Reading { answer, as_of }));
+                let (as_of, config) = (self.as_of(), self.target.config(&self.budget));
+                let answer = UnderWay::new(self.target.get_item(&self.key, true, config));
+                self.desk = Some(Desk::Reading(Reading { answer, as_of, begun_by: self.caller }));
             }
-            let Some(Desk::Reading(Reading { answer, as_of })) = &mut self.desk else { return Ok(()) };
-            let (until, as_of) = (self.budget.answer_by(), *as_of);
-            let answer = self.target.within(until, &mut self.budget, READ, Box::pin(answer)).await;
+            let Some(Desk::Reading(Reading { answer, as_of, begun_by })) = &mut self.desk else {
+                return Ok(());
+            };
+            let as_of = *as_of;
+            // What another caller began is waited for as long as an attempt of this one's own may take.
+            let patience =
+                if *begun_by == self.caller { Duration::MAX } else { self.budget.attempt_timeout() };
+            let answer = self.target.within(&mut self.budget, READ, Box::pin(answer));
+            let answer = tokio::time::timeout(patience, answer).await;
+            if Instant::now() >= self.budget.deadline() && !matches!(answer, Ok(Ok(_))) {
+                // The next caller goes on with the read.
+                return match answer {
+                    Ok(Err(reason)) => reason.after_wait(&mut self.budget).await,
+                    _ => Err(self.too_late(TOO_LATE)),
+                };
+            }
+            self.desk = Some(Desk::Empty);
             match answer {
-                Ok(output) => {
+                Ok(Ok(output)) => {
                     self.desk = Some(Desk::Open(Group::new(output.item, as_of)));
                     return Ok(());
                 }
-                // The next caller goes on with it.
-                Err(reason) if Instant::now() >= self.budget.deadline() => {
-                    return reason.after_wait(&mut self.budget).await;
-                }
-                Err(reason) => {
-                    self.desk = Some(Desk::Empty);
-                    reason.after_wait(&mut self.budget).await?;
-                }
+                Ok(Err(reason)) => reason.after_wait(&mut self.budget).await?,
+                Err(_) => self.budget.timed_out(),
             }
         }
     }

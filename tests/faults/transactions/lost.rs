@@ -17,7 +17,7 @@ fn before_the_store() -> [Fault; 4] {
 }
 
 fn after_the_store() -> [Fault; 6] {
-    let strange = Fault::After(Reply::new(400, "ExceptionOfNextYear"));
+    let strange = Fault::After(Reply::new(400, "RequestAborted"));
     [Fault::ReplyLost, breakdown_after(), Fault::Hang, Fault::BrokenOff, Fault::Truncated, strange]
 }
 
