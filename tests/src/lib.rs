@@ -5,6 +5,7 @@ pub mod engines;
 pub mod gauge;
 pub mod history;
 mod journal;
+pub mod message;
 pub mod polling;
 pub mod recording;
 pub mod runtimes;
