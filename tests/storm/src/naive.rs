@@ -17,7 +17,7 @@ pub(crate) async fn step(writer: &Writer, dice: &mut fastrand::Rng) -> Result<()
     let id = writer.next_id();
     let call = Call { id: id.clone(), kind: Kind::Update, keys: keys.clone(), held: None };
     let change = async { change(writer, &keys[0], &id).await.unwrap_or(Answer::Unknown { applied: None }) };
-    writer.logged(call, change).await
+    writer.logged(&call, change).await
 }
 
 /// Any error but a failed check ends it: whether the change was applied is then unknown.

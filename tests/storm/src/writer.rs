@@ -114,11 +114,10 @@ impl Writer {
     }
 
     /// Makes a call between its two lines in the log.
-    pub(crate) async fn logged(&self, call: Call, act: impl Future<Output = Answer>) -> Result<(), Failure> {
-        let id = call.id.clone();
-        self.log.write(&Record::Begin(call))?;
+    pub(crate) async fn logged(&self, call: &Call, act: impl Future<Output = Answer>) -> Result<(), Failure> {
+        self.log.write(&Record::Begin(call.clone()))?;
         let answer = act.await;
-        Ok(self.log.write(&Record::End { id, answer })?)
+        Ok(self.log.write(&Record::End { id: call.id.clone(), answer })?)
     }
 }
 
@@ -153,6 +152,10 @@ impl Step {
                 &[Get, Get, Create, Create, Create, Update, Update, TryUpdate, UpdateOrCreate, Save, Save, Replace, Touch, Delete, Delete, Delete]
             }
         }
+    }
+
+    fn takes_an_object(self) -> bool {
+        matches!(self, Self::Save | Self::Replace | Self::Touch | Self::Delete)
     }
 
     fn kind(self) -> Kind {
@@ -205,38 +208,45 @@ impl Task {
         Ok(())
     }
 
-    /// Makes some call.
+    /// Makes some call, and often a read before it.
     async fn step(&mut self) -> Result<(), Failure> {
-        let writer = Arc::clone(&self.writer);
         let purpose = [Use::Tally, Use::Tally, Use::Account, Use::Ticket, Use::Ticket][self.dice.usize(0..5)];
-        let mut step = Step::choices(purpose)[self.dice.usize(0..Step::choices(purpose).len())];
-        let mut keys = purpose.keys(writer.generation());
+        let step = Step::choices(purpose)[self.dice.usize(0..Step::choices(purpose).len())];
+        let mut keys = purpose.keys(self.writer.generation());
         self.dice.shuffle(&mut keys);
-        let mut held = None;
-        if let Step::Save | Step::Replace | Step::Touch | Step::Delete = step {
-            match self.held.iter().position(|entry| Use::of(&entry.key) == purpose) {
-                Some(place) => held = Some(self.held.swap_remove(place)),
-                None => step = Step::Get,
-            }
-        }
-        let kind = step.kind();
-        match (kind, &held) {
-            (_, Some(entry)) => keys = vec![entry.key.clone()],
-            (Kind::Audit, _) => {}
-            (Kind::Transfer, _) => keys.truncate(2),
+        match step.kind() {
+            Kind::Audit => {}
+            Kind::Transfer => keys.truncate(2),
             _ => keys.truncate(1),
         }
-        let call = Call { id: writer.next_id(), kind, keys, held: held.as_ref().map(Seen::of) };
+        if !step.takes_an_object() {
+            return self.logged(step, keys, None).await;
+        }
+        if self.dice.u8(0..4) > 0 {
+            self.logged(Step::Get, keys, None).await?;
+        }
+        // What was read last, if there was an item; else something older.
+        let Some(place) = self.held.iter().rposition(|entry| Use::of(&entry.key) == purpose) else {
+            return Ok(());
+        };
+        let held = self.held.remove(place);
+        self.logged(step, vec![held.key.clone()], Some(held)).await
+    }
+
+    async fn logged(&mut self, step: Step, keys: Vec<String>, held: Option<Entry>) -> Result<(), Failure> {
+        let writer = Arc::clone(&self.writer);
+        let seen = held.as_ref().map(Seen::of);
+        let call = Call { id: writer.next_id(), kind: step.kind(), keys, held: seen };
         let patience = (self.dice.u8(0..25) == 0).then(|| Duration::from_millis(self.dice.u64(0..60)));
-        writer.logged(call.clone(), async {
-            let act = self.act(step, &call, held);
+        let act = self.act(step, &call, held);
+        let answer = async {
             match patience {
                 // A caller that does not wait for the answer.
                 Some(patience) => timeout(patience, act).await.unwrap_or(Answer::Unknown { applied: None }),
                 None => act.await,
             }
-        })
-        .await
+        };
+        writer.logged(&call, answer).await
     }
 
     async fn act(&mut self, step: Step, call: &Call, held: Option<Entry>) -> Answer {
@@ -369,7 +379,7 @@ impl Task {
         let seen = Seen::of(&entry);
         if self.held.len() == MAX_HELD {
             let place = self.dice.usize(0..MAX_HELD);
-            self.held.swap_remove(place);
+            self.held.remove(place);
         }
         self.held.push(entry);
         Answer::Ok(vec![seen])
