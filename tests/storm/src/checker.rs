@@ -179,10 +179,14 @@ fn check_marks(calls: &BTreeMap<&str, Logged<'_>>, places: &Places, found: &mut 
         if let Some(Answer::Ok(seen)) = logged.answer
             && logged.call.kind.marks()
         {
-            let own: BTreeSet<&str> =
-                seen.iter().filter(|seen| seen.tail.last().is_some_and(|last| last == id)).map(|seen| &*seen.key).collect();
+            let own: BTreeSet<&str> = seen
+                .iter()
+                .filter(|seen| seen.tail.last().is_some_and(|last| last == id))
+                .map(|seen| &*seen.key)
+                .collect();
             if own != logged.call.keys.iter().map(String::as_str).collect() {
-                found.push(format!("phantom: {id} was answered Ok with items that lack its change, {seen:?}"));
+                found
+                    .push(format!("phantom: {id} was answered Ok with items that lack its change, {seen:?}"));
             }
         }
     }
@@ -194,10 +198,8 @@ fn check_what_stays(
     stored: &BTreeMap<&str, &Entry>,
     found: &mut Vec<String>,
 ) {
-    let marks: BTreeSet<(&str, &str)> = stored
-        .iter()
-        .flat_map(|(key, entry)| entry.marks.iter().map(|mark| (*key, mark.as_str())))
-        .collect();
+    let marks: BTreeSet<(&str, &str)> =
+        stored.iter().flat_map(|(key, entry)| entry.marks.iter().map(|mark| (*key, mark.as_str()))).collect();
     for (id, Logged { call, .. }) in calls {
         if !call.kind.marks() || call.keys.iter().any(|key| Use::of(key) == Use::Ticket) {
             continue;
@@ -222,12 +224,17 @@ fn check_versions(name: &str, life: &Life<'_>, found: &mut Vec<String>) {
         }
         let (others, who) = *marks.entry(version).or_insert((seen.marks, by));
         if others != seen.marks {
-            found.push(format!("version twice: version {version} of {name} had {others} marks for {who}, {} for {by}", seen.marks));
+            found.push(format!(
+                "version twice: version {version} of {name} had {others} marks for {who}, {} for {by}",
+                seen.marks
+            ));
         }
     }
     for ((low, (fewer, _)), (high, (more, by))) in marks.iter().zip(marks.iter().skip(1)) {
         if fewer > more {
-            found.push(format!("lost: version {low} of {name} had {fewer} marks, version {high} {more} for {by}"));
+            found.push(format!(
+                "lost: version {low} of {name} had {fewer} marks, version {high} {more} for {by}"
+            ));
         }
     }
     let exact: Vec<&Sighting<'_>> = life.sightings.iter().filter(|sighting| sighting.seen.exact).collect();
@@ -258,7 +265,10 @@ fn check_order(
         if let Some((_, most, who)) = before.checked_sub(1).map(|last| confirmed[last])
             && number(seen) < most
         {
-            found.push(format!("went back: {what} {} of {name} for {by}, after {most} for {who}", number(seen)));
+            found.push(format!(
+                "went back: {what} {} of {name} for {by}, after {most} for {who}",
+                number(seen)
+            ));
         }
     }
 }
@@ -273,7 +283,10 @@ fn check_deletes(name: &str, life: &Life<'_>, found: &mut Vec<String>) {
     for held in sure.iter().filter_map(|delete| delete.call.held.as_ref()) {
         for Sighting { seen, by, .. } in &life.sightings {
             if (seen.exact && seen.version > held.version) || (held.exact && seen.marks > held.marks) {
-                found.push(format!("lost: {name} was deleted at version {}, {by} saw version {}", held.version, seen.version));
+                found.push(format!(
+                    "lost: {name} was deleted at version {}, {by} saw version {}",
+                    held.version, seen.version
+                ));
             }
         }
     }
@@ -305,14 +318,21 @@ fn check_ends(
     for ((key, born), life) in lives {
         let first = life.sightings.iter().map(|sighting| sighting.ended).min().unwrap_or(NEVER);
         let last = life.sightings.iter().map(|sighting| sighting.begun).max().unwrap_or_default();
-        let deletable = life.deletes.iter().filter(|delete| delete.may_have_deleted()).map(|delete| delete.begun).min();
+        let deletable =
+            life.deletes.iter().filter(|delete| delete.may_have_deleted()).map(|delete| delete.begun).min();
         for other in by_key[&**key].iter().filter(|other| other.born != Some(born)) {
             if other.begun > first && other.ended < last {
-                found.push(format!("came back: {key} created by {born}, gone by line {}, seen again after it", other.ended));
+                found.push(format!(
+                    "came back: {key} created by {born}, gone by line {}, seen again after it",
+                    other.ended
+                ));
                 break;
             }
             if other.begun > first && deletable.is_none_or(|begun| begun > other.ended) {
-                found.push(format!("vanished: {key} created by {born} was gone by line {} without a delete", other.ended));
+                found.push(format!(
+                    "vanished: {key} created by {born} was gone by line {} without a delete",
+                    other.ended
+                ));
                 break;
             }
         }
@@ -322,7 +342,10 @@ fn check_ends(
         }
         for delete in life.deletes.iter().filter(|delete| delete.is_applied()) {
             if last > delete.ended {
-                found.push(format!("came back: {key} created by {born} was seen after {} deleted it", delete.call.id));
+                found.push(format!(
+                    "came back: {key} created by {born} was seen after {} deleted it",
+                    delete.call.id
+                ));
             }
         }
     }

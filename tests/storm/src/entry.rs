@@ -47,7 +47,7 @@ const ACCOUNTS: usize = 4;
 const TICKETS: usize = 3;
 
 /// What all accounts of a generation hold together.
-pub(crate) const MONEY: i64 = 100 * ACCOUNTS as i64;
+pub(crate) const MONEY: i64 = 400;
 
 /// How long a generation of tallies and accounts is in use.
 const GENERATION_SECONDS: u64 = 3;

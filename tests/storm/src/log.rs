@@ -132,3 +132,20 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Record>> {
     let text = fs::read(path)?;
     Ok(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_broken_off_does_not_spoil_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let end = |id: &str| Record::End { id: id.to_owned(), answer: Answer::Total(1) };
+        let (killed, other) = (Log::open(&path).unwrap(), Log::open(&path).unwrap());
+        killed.write(&end("a")).unwrap();
+        (&killed.0).write_all(b"\n{\"End\":{\"id\":\"b\",\"ans").unwrap();
+        other.write(&end("c")).unwrap();
+        assert_eq!(format!("{:?}", read(&path).unwrap()), format!("{:?}", [end("a"), end("c")]));
+    }
+}

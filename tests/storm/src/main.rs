@@ -57,12 +57,16 @@ fn role(arguments: &[&str]) -> Result<usize, Failure> {
 /// One storm after the other, each with its seed, until one breaks something.
 fn run(seconds: u64, seed: u64, naive: bool) -> Result<usize, Failure> {
     let storms = seconds.div_ceil(STORM).max(1);
+    let mut total = storm::Figures::default();
     for storm in 0..storms {
-        let (seed, seconds) = (seed + storm, (seconds - storm * STORM).min(STORM));
-        let violations = storm::run(Duration::from_secs(seconds), seed, naive)?;
-        if violations > 0 {
-            return Ok(violations);
+        let time = (seconds - storm * STORM).min(STORM);
+        total += storm::run(Duration::from_secs(time), seed + storm, naive)?;
+        if total.violations > 0 {
+            break;
         }
     }
-    Ok(0)
+    if storms > 1 {
+        println!("all: {total}");
+    }
+    Ok(total.violations)
 }

@@ -43,7 +43,11 @@ impl Process {
         let (id, seconds) = (self.child.id().to_string(), time.as_secs_f64().to_string());
         // The id stays the child's until it is waited for, which nobody does meanwhile.
         let mut shell = Command::new("sh");
-        shell.args(["-c", script, &id, &seconds]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        shell
+            .args(["-c", script, &id, &seconds])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         shell.status().map(drop)
     }
 

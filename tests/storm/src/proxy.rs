@@ -390,7 +390,8 @@ fn token(request: &Message) -> String {
 fn refusal(status: u16, code: &str) -> Vec<u8> {
     let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"a storm"}}"#);
     let (kind, length) = ("application/x-amz-json-1.0", body.len());
-    format!("HTTP/1.1 {status} Fault\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+    format!("HTTP/1.1 {status} Fault\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }
 
 #[cfg(test)]
@@ -403,8 +404,7 @@ mod tests {
 
     #[test]
     fn a_create_is_neither_copied_nor_delivered_late() {
-        let create =
-            Nature::of(&request("PutItem", r#"{"ConditionExpression":"attribute_not_exists(#k)"}"#));
+        let create = Nature::of(&request("PutItem", r#"{"ConditionExpression":"attribute_not_exists(#k)"}"#));
         let copies = [Fault::ShowFirst, Fault::ShowSecond, Fault::Replay, Fault::Late];
         assert_eq!(create, Nature::Create);
         assert!(copies.into_iter().all(|fault| !fault.suits(create)));

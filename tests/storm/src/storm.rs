@@ -1,6 +1,8 @@
 //! One storm: starts everything, kills and stops it at random, and has the checker look at what is left.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::AddAssign;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -14,7 +16,7 @@ use crate::engine::Engine;
 use crate::entry::{Entry, MONEY, TABLE, Use, generation};
 use crate::log::{self, Answer, Call, Kind, Log, Record, Seen};
 use crate::process::Process;
-use crate::proxy::Proxy;
+use crate::proxy::{Counts, Proxy};
 use crate::writer::{GRACE, Setting};
 use crate::{Failure, checker};
 
@@ -23,8 +25,8 @@ const SHOWN: usize = 20;
 const ENGINE: &str = "engine.db";
 const LOG: &str = "storm.log";
 
-/// Runs one storm, prints a line of figures, and returns how many violations there are.
-pub(crate) fn run(time: Duration, seed: u64, naive: bool) -> Result<usize, Failure> {
+/// Runs one storm, prints a line of figures, and returns them.
+pub(crate) fn run(time: Duration, seed: u64, naive: bool) -> Result<Figures, Failure> {
     let folder = TempDir::with_prefix("dynalock-storm-")?;
     let longest = time + 4 * GRACE;
     let mut engine = Engine::start(&folder.path().join(ENGINE), longest)?;
@@ -43,7 +45,8 @@ pub(crate) fn run(time: Duration, seed: u64, naive: bool) -> Result<usize, Failu
         longest: longest.as_secs(),
         naive,
     };
-    let mut writers = (0..WRITERS).map(|writer| Writer::start(setting(writer))).collect::<Result<Vec<_>, _>>()?;
+    let mut writers =
+        (0..WRITERS).map(|writer| Writer::start(setting(writer))).collect::<Result<Vec<_>, _>>()?;
 
     let mut dice = fastrand::Rng::with_seed(seed);
     let (mut kills, mut stops) = (0, 0);
@@ -78,7 +81,9 @@ pub(crate) fn run(time: Duration, seed: u64, naive: bool) -> Result<usize, Failu
         }
     }
 
-    writers.iter_mut().for_each(|writer| writer.process.ask_to_end());
+    for writer in &mut writers {
+        writer.process.ask_to_end();
+    }
     let mut found = Vec::new();
     for Writer { setting, process } in writers {
         if !process.end(GRACE)? {
@@ -90,24 +95,77 @@ pub(crate) fn run(time: Duration, seed: u64, naive: bool) -> Result<usize, Failu
     engine.kill()?;
     found.extend(check(folder.path())?);
 
-    let records = log::read(&folder.path().join(LOG))?;
-    let (calls, ok, unknown) = tally(&records);
-    let counts = proxy.counts();
-    let [requests, faults, writes] =
-        [&counts.requests, &counts.faults, &counts.writes].map(|count| count.load(Ordering::Relaxed));
-    println!(
-        "storm {seed}{}, {} s: {requests} requests, {faults} faults, {writes} writes, {calls} calls, {ok} Ok, {unknown} unknown, {kills} kills, {stops} stops, {} violations{}",
-        if naive { " (a loop by hand)" } else { "" },
-        time.as_secs(),
-        found.len(),
-        kinds(&found),
-    );
+    let figures = Figures::of(&log::read(&folder.path().join(LOG))?, proxy.counts());
     proxy.end();
+    let figures = Figures { seconds: time.as_secs(), kills, stops, violations: found.len(), ..figures };
+    println!("seed {seed}{}: {figures}{}", if naive { ", a loop by hand" } else { "" }, kinds(&found));
     if !found.is_empty() && !naive {
         found.iter().take(SHOWN).for_each(|violation| println!("  {violation}"));
         println!("  kept for `storm check`: {}", folder.keep().display());
     }
-    Ok(found.len())
+    Ok(figures)
+}
+
+/// What a storm was like.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Figures {
+    seconds: u64,
+    requests: u64,
+    faults: u64,
+    writes: u64,
+    calls: usize,
+    ok: usize,
+    unknown: usize,
+    kills: u32,
+    stops: u32,
+    pub(crate) violations: usize,
+}
+
+impl Figures {
+    fn of(records: &[Record], counts: &Counts) -> Self {
+        let [requests, faults, writes] =
+            [&counts.requests, &counts.faults, &counts.writes].map(|count| count.load(Ordering::Relaxed));
+        let mut figures = Self { requests, faults, writes, ..Self::default() };
+        for record in records {
+            match record {
+                Record::Begin(_) => figures.calls += 1,
+                Record::End { answer: Answer::Ok(_) | Answer::Total(_) | Answer::Deleted, .. } => {
+                    figures.ok += 1;
+                }
+                Record::End { answer: Answer::Unknown { .. }, .. } => figures.unknown += 1,
+                Record::End { .. } => {}
+            }
+        }
+        figures
+    }
+}
+
+impl AddAssign for Figures {
+    fn add_assign(&mut self, other: Self) {
+        *self = Self {
+            seconds: self.seconds + other.seconds,
+            requests: self.requests + other.requests,
+            faults: self.faults + other.faults,
+            writes: self.writes + other.writes,
+            calls: self.calls + other.calls,
+            ok: self.ok + other.ok,
+            unknown: self.unknown + other.unknown,
+            kills: self.kills + other.kills,
+            stops: self.stops + other.stops,
+            violations: self.violations + other.violations,
+        };
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seconds, requests, faults, writes, calls, ok, unknown, kills, stops, violations } = self;
+        write!(
+            f,
+            "{seconds} s, {requests} requests, {faults} faults, {writes} writes, {calls} calls, {ok} Ok, \
+             {unknown} unknown, {kills} kills, {stops} stops, {violations} violations"
+        )
+    }
 }
 
 /// Looks at what a storm left in a folder. The engine's file is opened, not changed.
@@ -145,7 +203,12 @@ fn prepare(engine: &Engine, log: &Path, last_generation: u64) -> Result<(), Fail
         for key in keys {
             let id = format!("prepare.{key}");
             let mut entry = Entry::new(&key, &id, share);
-            log.write(&Record::Begin(Call { id: id.clone(), kind: Kind::Create, keys: vec![key], held: None }))?;
+            log.write(&Record::Begin(Call {
+                id: id.clone(),
+                kind: Kind::Create,
+                keys: vec![key],
+                held: None,
+            }))?;
             table.create(&mut entry).await?;
             log.write(&Record::End { id, answer: Answer::Ok(vec![Seen::of(&entry)]) })?;
         }
@@ -180,15 +243,4 @@ fn kinds(found: &[String]) -> String {
     }
     let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
-}
-
-/// How many calls there were, how many were answered `Ok`, and of how many nobody knows.
-fn tally(records: &[Record]) -> (usize, usize, usize) {
-    let calls = records.iter().filter(|record| matches!(record, Record::Begin(_))).count();
-    let ended = |is: fn(&Answer) -> bool| {
-        records.iter().filter(|record| matches!(record, Record::End { answer, .. } if is(answer))).count()
-    };
-    let ok = ended(|answer| matches!(answer, Answer::Ok(_) | Answer::Total(_) | Answer::Deleted));
-    let unknown = ended(|answer| matches!(answer, Answer::Unknown { .. }));
-    (calls, ok, unknown)
 }

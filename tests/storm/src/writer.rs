@@ -57,7 +57,9 @@ pub(crate) struct Writer {
 pub(crate) fn run(setting: Setting) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    on_end_of_input(Duration::from_secs(setting.longest), GRACE, move || stopped.store(true, Ordering::SeqCst));
+    on_end_of_input(Duration::from_secs(setting.longest), GRACE, move || {
+        stopped.store(true, Ordering::SeqCst);
+    });
     println!("ready");
     let mut dice = fastrand::Rng::with_seed(setting.seed ^ (setting.writer << 32) ^ (setting.life << 40));
     let threads = dice.usize(1..=2);
@@ -82,8 +84,9 @@ impl Writer {
         let mode = if dice.u8(0..4) == 0 { RetryConfig::adaptive() } else { RetryConfig::standard() };
         let attempts = [1, 3, 4, 10][dice.usize(0..4)];
         let first = Duration::from_millis([25, 50, 1_000][dice.usize(0..3)]);
-        let mut config =
-            Store::at(&setting.url).config().retry_config(mode.with_max_attempts(attempts).with_initial_backoff(first));
+        let mut config = Store::at(&setting.url)
+            .config()
+            .retry_config(mode.with_max_attempts(attempts).with_initial_backoff(first));
         // A loop by hand has no deadline of its own.
         if setting.naive || dice.bool() {
             let short = Duration::from_millis(dice.u64(200..1_000));
@@ -141,16 +144,46 @@ impl Step {
     /// What is done with such a key, the frequent more often.
     fn choices(purpose: Use) -> &'static [Self] {
         use Step::{
-            Audit, Commit, Create, Delete, Get, Replace, Save, Touch, Transact, TryUpdate, Update, UpdateOrCreate,
+            Audit, Commit, Create, Delete, Get, Replace, Save, Touch, Transact, TryUpdate, Update,
+            UpdateOrCreate,
         };
         match purpose {
-            Use::Tally => {
-                &[Get, Get, Create, Update, Update, Update, TryUpdate, UpdateOrCreate, UpdateOrCreate, Save, Save, Replace, Touch]
+            Use::Tally => &[
+                Get,
+                Get,
+                Create,
+                Update,
+                Update,
+                Update,
+                TryUpdate,
+                UpdateOrCreate,
+                UpdateOrCreate,
+                Save,
+                Save,
+                Replace,
+                Touch,
+            ],
+            Use::Account => {
+                &[Get, Update, Save, Transact, Transact, Transact, Transact, Commit, Commit, Audit]
             }
-            Use::Account => &[Get, Update, Save, Transact, Transact, Transact, Transact, Commit, Commit, Audit],
-            Use::Ticket => {
-                &[Get, Get, Create, Create, Create, Update, Update, TryUpdate, UpdateOrCreate, Save, Save, Replace, Touch, Delete, Delete, Delete]
-            }
+            Use::Ticket => &[
+                Get,
+                Get,
+                Create,
+                Create,
+                Create,
+                Update,
+                Update,
+                TryUpdate,
+                UpdateOrCreate,
+                Save,
+                Save,
+                Replace,
+                Touch,
+                Delete,
+                Delete,
+                Delete,
+            ],
         }
     }
 
@@ -238,7 +271,7 @@ impl Task {
         let seen = held.as_ref().map(Seen::of);
         let call = Call { id: writer.next_id(), kind: step.kind(), keys, held: seen };
         let patience = (self.dice.u8(0..25) == 0).then(|| Duration::from_millis(self.dice.u64(0..60)));
-        let act = self.act(step, &call, held);
+        let act = Box::pin(self.act(step, &call, held));
         let answer = async {
             match patience {
                 // A caller that does not wait for the answer.
@@ -358,7 +391,11 @@ impl Task {
             entries.push(entry);
         }
         let transaction = Transaction::new(&self.writer.client).retry(self.writer.retry);
-        entries.iter_mut().fold(transaction, |transaction, entry| transaction.save(table, entry)).commit().await?;
+        entries
+            .iter_mut()
+            .fold(transaction, |transaction, entry| transaction.save(table, entry))
+            .commit()
+            .await?;
         Ok(Answer::Ok(entries.iter().map(Seen::of).collect()))
     }
 
@@ -399,7 +436,8 @@ impl Task {
 
     /// What the item tells now.
     async fn look(&self, unknown: &Unknown) -> Option<bool> {
-        let read = self.writer.client.get_item().table_name(unknown.table()).set_key(Some(unknown.key().clone()));
+        let read =
+            self.writer.client.get_item().table_name(unknown.table()).set_key(Some(unknown.key().clone()));
         let read = read.consistent_read(true).send();
         let item = timeout(Duration::from_secs(2), read).await.ok()?.ok()?.item;
         unknown.was_applied(item.as_ref())
