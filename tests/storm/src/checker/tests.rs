@@ -139,6 +139,35 @@ fn a_success_that_is_not_there_is_found() {
 }
 
 #[test]
+fn a_change_that_was_overwritten_is_found() {
+    // Both answered with their own change at the same place of a ticket that is gone.
+    let held = ticket(3, &["a", "c"]);
+    let story = Story::default()
+        .call("a", Kind::Create, &ticket(1, &["a"]))
+        .begin("b", Kind::Update, "ticket-0")
+        .begin("c", Kind::Update, "ticket-0")
+        .ok("b", &ticket(2, &["a", "b"]))
+        .ok("c", &held)
+        .begin("d", Kind::Delete, "ticket-0")
+        .holding(&held)
+        .end("d", Answer::Deleted);
+    assert_finds("lost", &story, &[]);
+    // At a later version there is less than at an earlier one.
+    let story = created().begin("r", Kind::Get, "tally-0-0").begin("s", Kind::Get, "tally-0-0");
+    let story = story.begin("b", Kind::Update, "tally-0-0").ok("r", &tally(3, &["a"]));
+    assert_finds("lost", &story.ok("s", &tally(2, &["a", "b"])), &[tally(4, &["a", "b"])]);
+}
+
+#[test]
+fn an_update_that_shared_a_write_is_not_forgotten() {
+    // It says nothing of the version, but its change was there before the read began.
+    let shared = Seen::inexact(&tally(1, &["a", "b"]));
+    let story = created().begin("b", Kind::Update, "tally-0-0").end("b", Answer::Ok(vec![shared]));
+    let late = story.call("r", Kind::Get, &tally(1, &["a"]));
+    assert_finds("went back", &late, &[tally(2, &["a", "b"])]);
+}
+
+#[test]
 fn a_success_without_its_own_change_is_found() {
     let story = created().call("b", Kind::Update, &tally(1, &["a"]));
     assert_finds("phantom", &story, &[tally(1, &["a"])]);
@@ -219,6 +248,15 @@ fn an_item_that_comes_back_is_found() {
     let back = deleted().call("r", Kind::Get, &ticket(1, &["a"]));
     assert_finds("came back", &back, &[]);
     assert_finds("came back", &deleted(), &[ticket(1, &["a"])]);
+    let held = ticket(1, &["a"]);
+    let overlapping = Story::default()
+        .begin("a", Kind::Create, "ticket-0")
+        .begin("d", Kind::Delete, "ticket-0")
+        .holding(&held)
+        .ok("a", &held)
+        .end("d", Answer::Deleted);
+    assert_holds(&overlapping, &[]);
+    assert_finds("came back", &overlapping, &[held]);
     // Others found no item, or another one, in between.
     let unknown = Story::default()
         .call("a", Kind::Create, &ticket(1, &["a"]))
