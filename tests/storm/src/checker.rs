@@ -136,7 +136,7 @@ fn lives<'a>(calls: &'a BTreeMap<&str, Logged<'a>>, stored: &BTreeMap<&str, &Ent
     lives
 }
 
-/// An item only ever grows at its end: whoever saw a place saw the same mark there.
+/// An item grows at its end only: every call that saw a place saw the same mark there.
 fn places(lives: &Lives<'_>, found: &mut Vec<String>) -> Places {
     let mut all = Places::new();
     for ((key, born), life) in lives {

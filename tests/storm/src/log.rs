@@ -1,6 +1,6 @@
 //! The log of a storm: what each call was to do and how it ended, in the order in which that happened.
 //!
-//! All processes append to one file. The system appends whole lines one after the other, so a line that stands above another was
+//! All processes append to one file. The system appends whole lines one after the other, so a line above another was
 //! written before it, whichever processes wrote them, and no clock is needed.
 
 use std::fs::{self, File};

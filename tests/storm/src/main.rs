@@ -41,7 +41,11 @@ fn role(arguments: &[&str]) -> Result<usize, Failure> {
     match arguments {
         ["run", seconds, seed] => run(seconds.parse()?, seed.parse()?, false),
         ["run", seconds, seed, "naive"] => run(seconds.parse()?, seed.parse()?, true),
-        ["check", folder] => storm::check(folder.as_ref()).map(|found| found.len()),
+        ["check", folder] => {
+            let found = storm::check(folder.as_ref())?;
+            found.iter().for_each(|violation| println!("{violation}"));
+            Ok(found.len())
+        }
         ["engine", file, longest] => {
             engine::serve(file, Duration::from_secs(longest.parse()?))?;
             Ok(0)

@@ -72,7 +72,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Whoever ended already is not minded.
+        // It may have ended already.
         let _ = self.kill();
     }
 }
