@@ -43,7 +43,9 @@ fn role(arguments: &[&str]) -> Result<usize, Failure> {
         ["run", seconds, seed, "naive"] => run(seconds.parse()?, seed.parse()?, true),
         ["check", folder] => {
             let found = storm::check(folder.as_ref())?;
-            found.iter().for_each(|violation| println!("{violation}"));
+            for violation in &found {
+                println!("{violation}");
+            }
             Ok(found.len())
         }
         ["engine", file, longest] => {
