@@ -6,6 +6,7 @@ pub mod gauge;
 pub mod history;
 mod journal;
 pub mod load;
+pub mod message;
 pub mod polling;
 pub mod recording;
 pub mod runtimes;

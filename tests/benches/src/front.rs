@@ -4,7 +4,8 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use dynalock_tests::message::Message;
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
@@ -58,7 +59,7 @@ impl Front {
         }
         let (mut client, mut engine) = (BufReader::new(client), BufReader::new(engine));
         while let Some(request) = Message::read(&mut client).await? {
-            self.counts.count(&request.target);
+            self.counts.count(&request.operation);
             let [there, back] = ways(&self.latency);
             if !there.is_zero() {
                 sleep(there).await;
@@ -71,43 +72,6 @@ impl Front {
             client.write_all(&response.bytes).await?;
         }
         Ok(())
-    }
-}
-
-/// A request or a response, whose head tells how long the body is.
-#[derive(Debug, Default)]
-struct Message {
-    bytes: Vec<u8>,
-    target: String,
-}
-
-impl Message {
-    /// `None` if the connection was closed before it.
-    async fn read(stream: &mut BufReader<TcpStream>) -> Result<Option<Self>, Failure> {
-        let (mut message, mut length) = (Self::default(), 0);
-        loop {
-            let begin = message.bytes.len();
-            if stream.read_until(b'\n', &mut message.bytes).await? == 0 {
-                return if begin == 0 { Ok(None) } else { Err("half a message".into()) };
-            }
-            let line = String::from_utf8_lossy(&message.bytes[begin..]);
-            let Some((name, value)) = line.trim_end().split_once(':') else {
-                if line.trim_end().is_empty() {
-                    break;
-                }
-                continue; // the first line
-            };
-            match &*name.to_ascii_lowercase() {
-                "content-length" => length = value.trim().parse()?,
-                "transfer-encoding" => return Err("a body of unknown length".into()),
-                "x-amz-target" => value.trim().clone_into(&mut message.target),
-                _ => {}
-            }
-        }
-        let head = message.bytes.len();
-        message.bytes.resize(head + length, 0);
-        stream.read_exact(&mut message.bytes[head..]).await?;
-        Ok(Some(message))
     }
 }
 
