@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::invalid::Invalid;
+use crate::key::FLOAT;
+use crate::recorder;
 use crate::schema::KeyAttribute;
 use crate::table::Table;
 use crate::target::Reason;
@@ -113,8 +115,9 @@ fn key_types<T: Versioned>() -> Result<Vec<Key>, Invalid> {
         .key_attributes()
         .zip(roles)
         .map(|(key, role)| match (key.scalar_type)() {
-            Some(scalar) => Ok((key, role, scalar)),
-            None => {
+            recorder::KeyType::Scalar(scalar) => Ok((key, role, scalar)),
+            recorder::KeyType::Float => Err(Invalid::item(key.name, FLOAT)),
+            recorder::KeyType::Unknown => {
                 let problem = "whether this key is a string, a number or bytes cannot be told from its type; \
                                create the table without `create_table`";
                 Err(Invalid::item(key.name, problem))

@@ -146,7 +146,10 @@ impl<T: Versioned> GetMany<T> {
                 budget.renew();
             }
             for item in items {
-                for &place in places.get(&KeyId::of(schema::<T>(), &item)).into_iter().flatten() {
+                let places = places.get(&KeyId::of(schema::<T>(), &item));
+                let places =
+                    places.ok_or_else(|| self.unusable("it holds an item that was not asked for"))?;
+                for &place in places {
                     found[place] = Some(self.table.parse(item.clone())?);
                 }
             }
@@ -168,9 +171,30 @@ impl<T: Versioned> GetMany<T> {
         let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
         let request = target.client.batch_get_item().set_request_items(keys);
         let output = target.ask(budget, BATCH, || request.clone().send()).await?;
-        let items = output.responses.and_then(|mut tables| tables.remove(name));
-        let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));
-        Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()))
+        let unusable = |problem| self.unusable(problem);
+        let items = of_one_table(output.responses).map_err(unusable)?;
+        let rest = of_one_table(output.unprocessed_keys).map_err(unusable)?;
+        let rest = rest.map(|rest| rest.keys).unwrap_or_default();
+        match items {
+            // With keys left, there may have been no time for any item.
+            None if rest.is_empty() => Err(self.unusable("it is about no table")),
+            items => Ok((items.unwrap_or_default(), rest)),
+        }
+    }
+
+    fn unusable(&self, problem: &str) -> Error {
+        let cause = format!("the answer does not fit what was asked: {problem}");
+        Error::Sdk(SdkFailure::new(BATCH, self.table.name(), cause, false).into())
+    }
+}
+
+/// The entry of the one table that was asked for, if there is any. Its name does not count: a table that is asked for by its ARN
+/// may be answered under its name.
+fn of_one_table<V>(tables: Option<HashMap<String, V>>) -> Result<Option<V>, &'static str> {
+    let mut entries = tables.unwrap_or_default().into_values();
+    match (entries.next(), entries.next()) {
+        (entry, None) => Ok(entry),
+        (_, Some(_)) => Err("it is about several tables"),
     }
 }
 
