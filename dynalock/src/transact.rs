@@ -137,7 +137,7 @@ where
                     done.commit(&client, budget).await
                 } else {
                     // What the closure refused must have been stored so as well.
-                    done.stands(&client, budget).await
+                    done.refusal_stands(&client, budget).await
                 };
                 let Err(Refused { error, known: left }) = stands else {
                     let outcome = if answer.is_ok() { "ok" } else { "refused" };

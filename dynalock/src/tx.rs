@@ -52,6 +52,15 @@ impl Tx {
     ///
     /// As [`Table::get`].
     pub async fn get<T: Versioned>(&self, table: &Table<T>, key: impl IntoKey<T::Key>) -> Result<Option<T>> {
+        let read = self.read(table, key).await;
+        if read.is_err() {
+            // Once the run has ended, nothing rests on its reads any more.
+            let _ = self.run(|run| run.has_failed_read = true);
+        }
+        read
+    }
+
+    async fn read<T: Versioned>(&self, table: &Table<T>, key: impl IntoKey<T::Key>) -> Result<Option<T>> {
         let key = table.key(key)?;
         let id = (table.name().into(), KeyId::of(schema::<T>(), &key));
         let (target, schema) = (table.target(), schema::<T>());
@@ -61,7 +70,7 @@ impl Tx {
             let rest = self.until.saturating_duration_since(Instant::now());
             target.read(&key, true, &mut self.retry.within(rest).start()).await?
         };
-        let item = self.run(|run| run.read(id, target, schema, key, stored))?.map_err(table.named())?;
+        let item = self.run(|run| run.read(id, target, schema, key, stored))??;
         item.map(|item| table.parse(item)).transpose()
     }
 
