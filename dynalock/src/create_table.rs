@@ -32,7 +32,7 @@ impl<T: Versioned> Table<T> {
     ///
     /// [`InvalidRequest`](crate::Error::InvalidRequest) if a table of this name exists with another key, or if the one that was
     /// created is not active after 5 minutes; [`InvalidItem`](crate::Error::InvalidItem) if the DynamoDB type of a key field
-    /// cannot be told from its Rust type; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
+    /// cannot be told from its Rust type, or is a floating-point number; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
     pub async fn create_table(&self) -> Result<()> {
         let keys = key_types::<T>().map_err(self.named())?;
         let create = self.target().client.create_table();

@@ -28,9 +28,9 @@ impl<T: Versioned> Table<T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidItem`](crate::Error::InvalidItem) if the item does not fit `T`, or the key is empty or too long;
-    /// [`InvalidRequest`](crate::Error::InvalidRequest) if the key is no string, integer or bytes; [`Sdk`](crate::Error::Sdk) if
-    /// DynamoDB refuses or cannot be reached.
+    /// [`InvalidItem`](crate::Error::InvalidItem) if the item does not fit `T`, or the key is empty, too long, or no string, integer
+    /// or bytes, such as a newtype around an `f64`; [`InvalidRequest`](crate::Error::InvalidRequest) if the key has no form in
+    /// DynamoDB; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
     pub fn get(&self, key: impl IntoKey<T::Key>) -> Get<T> {
         Get { table: self.clone(), key: self.key(key), consistent: true, retry: self.retry() }
     }
@@ -43,7 +43,8 @@ impl<T: Versioned> Table<T> {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for the first key or item at fault.
+    /// As [`get`](Self::get), for the first key or item at fault. [`Sdk`](crate::Error::Sdk) also for an answer that does not fit
+    /// what was asked, such as one with another item.
     pub fn get_many<K: IntoKey<T::Key>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany<T> {
         let keys = keys.into_iter().map(|key| self.key(key)).collect();
         GetMany { table: self.clone(), keys, consistent: true, retry: self.retry() }
