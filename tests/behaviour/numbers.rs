@@ -66,7 +66,9 @@ async fn a_float_is_no_key_however_it_is_wrapped_and_whatever_it_holds() {
             transact(&stage.client, async |tx| tx.save(&table, object.clone())).await.unwrap_err(),
             table.create_table().await.unwrap_err(),
         ];
-        errors.iter().for_each(|error| assert_float(error, "ratio"));
+        for error in &errors {
+            assert_float(error, "ratio");
+        }
         assert_eq!(stage.operations(), [""; 0]);
     }
 }
@@ -84,7 +86,9 @@ async fn a_float_is_no_sort_key() {
         table.delete(&object).await.map(drop).unwrap_err(),
         table.create_table().await.unwrap_err(),
     ];
-    errors.iter().for_each(|error| assert_float(error, "small"));
+    for error in &errors {
+        assert_float(error, "small");
+    }
     assert_eq!(stage.operations(), [""; 0]);
 }
 
