@@ -41,6 +41,15 @@ pub(crate) fn check_actions(actions: usize) -> Result<()> {
     Err(Invalid::request(problem).in_table(""))
 }
 
+/// Refuses a size that DynamoDB would refuse: that of the items written, or of those read.
+pub(crate) fn check_bytes(bytes: usize) -> Result<()> {
+    if bytes > MAX_BYTES {
+        let problem = format!("the transaction takes {bytes} bytes or more, but may take {MAX_BYTES} (4 MB)");
+        return Err(Invalid::request(problem).in_table(""));
+    }
+    Ok(())
+}
+
 /// A transaction on its way. DynamoDB recognizes it by its token and applies it once, however often it comes. What it refuses
 /// was not applied before, but it checks every copy afresh.
 pub(crate) struct Commit {
@@ -73,12 +82,7 @@ impl Commit {
     /// Takes writes together, each with its table. `target` stands for all of the tables.
     pub(crate) fn of(target: &Target, writes: Vec<(Target, ConditionalWrite)>) -> Result<Self> {
         check_actions(writes.len())?;
-        let bytes: usize = writes.iter().map(|(_, write)| write.least_bytes()).sum();
-        if bytes > MAX_BYTES {
-            let problem =
-                format!("the transaction takes {bytes} bytes or more, but may take {MAX_BYTES} (4 MB)");
-            return Err(Invalid::request(problem).in_table(""));
-        }
+        check_bytes(writes.iter().map(|(_, write)| write.least_bytes()).sum())?;
         let mut actions: Vec<Action> = Vec::with_capacity(writes.len());
         let mut items = Vec::with_capacity(writes.len());
         let mut places = HashMap::with_capacity(writes.len());
@@ -134,6 +138,8 @@ impl LogicalWrite for Commit {
         budget: &mut Budget,
     ) -> Judged {
         let codes = reasons.iter().map(|reason| reason.code().unwrap_or_default().to_owned()).collect();
+        // They belong to the actions by their position: of too few or too many, none belongs to one for sure.
+        let reasons = if reasons.len() == self.actions.len() { reasons } else { Vec::new() };
         let mut refused = Vec::new();
         // An earlier attempt may still be on its way, and what refused this one must refuse that one too.
         let mut is_final = clean;
@@ -172,9 +178,9 @@ impl LogicalWrite for Commit {
             refused.push(error(Box::new(conflict)));
         }
         if refused.is_empty() {
-            let cause = "the reasons for the refusal name none of the actions";
-            let failure = SdkFailure::new(TRANSACT, &target.table, cause, Worth::One);
-            return Judged::Ended(Error::Sdk(failure.into()));
+            let cause = "there is not one reason for each action in the refusal";
+            let error = Error::Sdk(SdkFailure::new(TRANSACT, &target.table, cause, Worth::One).into());
+            return Judged::Ended(if clean { error } else { self.unknown(target, error) });
         }
         // What a fresh read may cure comes first.
         let mut error = refused.remove(refused.iter().position(Error::is_conflict).unwrap_or_default());

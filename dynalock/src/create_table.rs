@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::invalid::Invalid;
+use crate::key::FLOAT;
+use crate::recorder;
 use crate::schema::KeyAttribute;
 use crate::table::Table;
 use crate::target::Reason;
@@ -30,7 +32,7 @@ impl<T: Versioned> Table<T> {
     ///
     /// [`InvalidRequest`](crate::Error::InvalidRequest) if a table of this name exists with another key, or if the one that was
     /// created is not active after 5 minutes; [`InvalidItem`](crate::Error::InvalidItem) if the DynamoDB type of a key field
-    /// cannot be told from its Rust type; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
+    /// cannot be told from its Rust type, or is a floating-point number; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
     pub async fn create_table(&self) -> Result<()> {
         let keys = key_types::<T>().map_err(self.named())?;
         let create = self.target().client.create_table();
@@ -110,8 +112,9 @@ fn key_types<T: Versioned>() -> Result<Vec<Key>, Invalid> {
         .key_attributes()
         .zip(roles)
         .map(|(key, role)| match (key.scalar_type)() {
-            Some(scalar) => Ok((key, role, scalar)),
-            None => {
+            recorder::KeyType::Scalar(scalar) => Ok((key, role, scalar)),
+            recorder::KeyType::Float => Err(Invalid::item(key.name, FLOAT)),
+            recorder::KeyType::Unknown => {
                 let problem = "whether this key is a string, a number or bytes cannot be told from its type; \
                                create the table without `create_table`";
                 Err(Invalid::item(key.name, problem))

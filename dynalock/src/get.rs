@@ -29,9 +29,9 @@ impl<T: Versioned> Table<T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidItem`](crate::Error::InvalidItem) if the item does not fit `T`, or the key is empty or too long;
-    /// [`InvalidRequest`](crate::Error::InvalidRequest) if the key is no string, integer or bytes; [`Sdk`](crate::Error::Sdk) if
-    /// DynamoDB refuses or cannot be reached.
+    /// [`InvalidItem`](crate::Error::InvalidItem) if the item does not fit `T`, or the key is empty, too long, or no string, integer
+    /// or bytes, such as a newtype around an `f64`; [`InvalidRequest`](crate::Error::InvalidRequest) if the key has no form in
+    /// DynamoDB; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
     pub fn get(&self, key: impl IntoKey<T::Key>) -> Get<T> {
         Get { table: self.clone(), key: self.key(key), consistent: true, retry: self.retry() }
     }
@@ -44,7 +44,8 @@ impl<T: Versioned> Table<T> {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for the first key or item at fault.
+    /// As [`get`](Self::get), for the first key or item at fault. [`Sdk`](crate::Error::Sdk) also for an answer that does not fit
+    /// what was asked, such as one with another item.
     pub fn get_many<K: IntoKey<T::Key>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany<T> {
         let keys = keys.into_iter().map(|key| self.key(key)).collect();
         GetMany { table: self.clone(), keys, consistent: true, retry: self.retry() }
@@ -147,7 +148,10 @@ impl<T: Versioned> GetMany<T> {
                 budget.renew();
             }
             for item in items {
-                for &place in places.get(&KeyId::of(schema::<T>(), &item)).into_iter().flatten() {
+                let places = places.get(&KeyId::of(schema::<T>(), &item));
+                let places =
+                    places.ok_or_else(|| self.unusable("it holds an item that was not asked for"))?;
+                for &place in places {
                     found[place] = Some(self.table.parse(item.clone())?);
                 }
             }
@@ -170,9 +174,30 @@ impl<T: Versioned> GetMany<T> {
         let request = target.client.batch_get_item().set_request_items(keys);
         let send = |config| request.clone().customize().config_override(config).send();
         let output = target.ask(budget, BATCH, send).await?;
-        let items = output.responses.and_then(|mut tables| tables.remove(name));
-        let rest = output.unprocessed_keys.and_then(|mut tables| tables.remove(name));
-        Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()))
+        let unusable = |problem| self.unusable(problem);
+        let items = of_one_table(output.responses).map_err(unusable)?;
+        let rest = of_one_table(output.unprocessed_keys).map_err(unusable)?;
+        let rest = rest.map(|rest| rest.keys).unwrap_or_default();
+        match items {
+            // With keys left, there may have been no time for any item.
+            None if rest.is_empty() => Err(self.unusable("it is about no table")),
+            items => Ok((items.unwrap_or_default(), rest)),
+        }
+    }
+
+    fn unusable(&self, problem: &str) -> Error {
+        let cause = format!("the answer does not fit what was asked: {problem}");
+        Error::Sdk(SdkFailure::new(BATCH, self.table.name(), cause, Worth::One).into())
+    }
+}
+
+/// The entry of the one table that was asked for, if there is any. Its name does not count: a table that is asked for by its ARN
+/// may be answered under its name.
+fn of_one_table<V>(tables: Option<HashMap<String, V>>) -> Result<Option<V>, &'static str> {
+    let mut entries = tables.unwrap_or_default().into_values();
+    match (entries.next(), entries.next()) {
+        (entry, None) => Ok(entry),
+        (_, Some(_)) => Err("it is about several tables"),
     }
 }
 

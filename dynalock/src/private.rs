@@ -11,6 +11,7 @@ pub use serde::de::DeserializeOwned;
 
 pub use crate::key::PartitionAndSort;
 pub use crate::random::seed;
+pub use crate::recorder::KeyType;
 pub use crate::schema::{ClockVersion, KeyAttribute, Schema, Start, VersionNumber, scalar_type};
 
 /// Refuses at compile time what the macro cannot see, such as a literal beyond a type's range; `track_caller` puts the

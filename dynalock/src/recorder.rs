@@ -6,19 +6,34 @@ use aws_sdk_dynamodb::types::ScalarAttributeType;
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// The key type that values of `K` have in DynamoDB, or `None` if `K` doesn't say.
-pub(crate) fn recorded_type<K: DeserializeOwned>() -> Option<ScalarAttributeType> {
+/// What a Rust type says of the keys that serde makes of its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyType {
+    /// All of them have this type.
+    Scalar(ScalarAttributeType),
+    /// They are floating-point numbers, which are no keys: what is equal in the program may differ in the store.
+    Float,
+    /// Nothing without a value, as types that ask the format what it holds.
+    Unknown,
+}
+
+/// The key type that values of `K` have in DynamoDB.
+pub(crate) fn recorded_type<K: DeserializeOwned>() -> KeyType {
     match K::deserialize(Recorder) {
-        Err(Recorded(scalar)) => scalar,
-        Ok(_) => None,
+        Err(Recorded(key_type)) => key_type,
+        Ok(_) => KeyType::Unknown,
     }
 }
 
 struct Recorder;
 
+const STRING: KeyType = KeyType::Scalar(ScalarAttributeType::S);
+const NUMBER: KeyType = KeyType::Scalar(ScalarAttributeType::N);
+const BYTES: KeyType = KeyType::Scalar(ScalarAttributeType::B);
+
 /// Every answer is this error: what was asked for ends the deserialization and is all that counts.
 #[derive(Debug)]
-struct Recorded(Option<ScalarAttributeType>);
+struct Recorded(KeyType);
 
 impl fmt::Display for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,14 +45,14 @@ impl std::error::Error for Recorded {}
 
 impl de::Error for Recorded {
     fn custom<M: fmt::Display>(_: M) -> Self {
-        Self(None)
+        Self(KeyType::Unknown)
     }
 }
 
 macro_rules! record {
-    ($scalar:ident: $($method:ident)*) => {$(
+    ($key_type:expr => $($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Recorded> {
-            Err(Recorded(Some(ScalarAttributeType::$scalar)))
+            Err(Recorded($key_type))
         }
     )*};
 }
@@ -45,10 +60,11 @@ macro_rules! record {
 impl<'de> Deserializer<'de> for Recorder {
     type Error = Recorded;
 
-    record!(S: deserialize_char deserialize_str deserialize_string deserialize_identifier);
-    record!(N: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64);
-    record!(N: deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64);
-    record!(B: deserialize_bytes deserialize_byte_buf);
+    record!(STRING => deserialize_char deserialize_str deserialize_string deserialize_identifier);
+    record!(NUMBER => deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64);
+    record!(NUMBER => deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64);
+    record!(KeyType::Float => deserialize_f32 deserialize_f64);
+    record!(BYTES => deserialize_bytes deserialize_byte_buf);
 
     /// A unit variant is stored as its name.
     fn deserialize_enum<V: Visitor<'de>>(
@@ -57,7 +73,7 @@ impl<'de> Deserializer<'de> for Recorder {
         _: &'static [&'static str],
         _: V,
     ) -> Result<V::Value, Recorded> {
-        Err(Recorded(Some(ScalarAttributeType::S)))
+        Err(Recorded(STRING))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -69,11 +85,11 @@ impl<'de> Deserializer<'de> for Recorder {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Recorded> {
-        Err(Recorded(None))
+        Err(Recorded(KeyType::Unknown))
     }
 
     forward_to_deserialize_any! {
-        bool i128 u128 f32 f64 option unit unit_struct seq tuple tuple_struct map struct ignored_any
+        bool i128 u128 option unit unit_struct seq tuple tuple_struct map struct ignored_any
     }
 }
 
@@ -144,7 +160,7 @@ mod tests {
         one: String,
     }
 
-    fn recorded<K: DeserializeOwned>(_: PhantomData<K>) -> Option<ScalarAttributeType> {
+    fn recorded<K: DeserializeOwned>(_: PhantomData<K>) -> KeyType {
         recorded_type::<K>()
     }
 
@@ -165,16 +181,21 @@ mod tests {
 
     #[test]
     fn a_type_tells_the_key_type_that_serde_gives_its_values() {
-        assert_recorded!(Some(ScalarAttributeType::S) => String, char, Box<str>, Newtype<String>, Unit, Newtype<Unit>);
-        assert_recorded!(Some(ScalarAttributeType::N) => u8, u16, u32, u64, i8, i16, i32, i64);
-        assert_recorded!(Some(ScalarAttributeType::N) => Newtype<u64>, Newtype<Newtype<i8>>, Transparent, Positive);
-        assert_recorded!(Some(ScalarAttributeType::N) => std::num::NonZeroU64);
-        assert_recorded!(Some(ScalarAttributeType::B) => Bytes, Newtype<Bytes>);
+        assert_recorded!(STRING => String, char, Box<str>, Newtype<String>, Unit, Newtype<Unit>);
+        assert_recorded!(NUMBER => u8, u16, u32, u64, i8, i16, i32, i64);
+        assert_recorded!(NUMBER => Newtype<u64>, Newtype<Newtype<i8>>, Transparent, Positive);
+        assert_recorded!(NUMBER => std::num::NonZeroU64);
+        assert_recorded!(BYTES => Bytes, Newtype<Bytes>);
+    }
+
+    #[test]
+    fn a_float_is_told_however_it_is_wrapped() {
+        assert_recorded!(KeyType::Float => f32, f64, Newtype<f64>, Newtype<Newtype<f32>>);
     }
 
     #[test]
     fn a_type_that_does_not_say_or_is_no_key_tells_nothing() {
-        assert_recorded!(None => Nothing, Untagged, bool, f32, f64, u128, i128, (), Option<String>, Vec<u8>, (u8, u8));
-        assert_recorded!(None => Fields, HashMap<String, String>, Newtype<bool>, [u8; 4]);
+        assert_recorded!(KeyType::Unknown => Nothing, Untagged, bool, u128, i128, (), Option<String>, Vec<u8>, (u8, u8));
+        assert_recorded!(KeyType::Unknown => Fields, HashMap<String, String>, Newtype<bool>, [u8; 4]);
     }
 }

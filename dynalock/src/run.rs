@@ -6,13 +6,14 @@ use std::fmt;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Get, ItemResponse, TransactGetItem};
 
-use crate::commit::{Commit, check_actions};
+use crate::commit::{Commit, check_actions, check_bytes};
 use crate::condition::Terms;
 use crate::error::{Conflict, Error, Result};
 use crate::expect::Expect;
 use crate::expression::Changes;
+use crate::failure::SdkFailure;
 use crate::invalid::Invalid;
-use crate::item::{Item, StoredVersion};
+use crate::item::{self, Item, StoredVersion};
 use crate::key::KeyId;
 use crate::retry::Budget;
 use crate::schema::Schema;
@@ -33,6 +34,10 @@ pub(crate) struct Run {
     known: Known,
     /// The table of a write that was invalid, whatever the closure made of that.
     invalid: Option<Box<str>>,
+    /// How large the items that were read are at least.
+    bytes: usize,
+    /// A read ended in an error, which the closure got.
+    pub(crate) has_failed_read: bool,
 }
 
 /// Items as the refusal of the run before found them.
@@ -106,7 +111,8 @@ impl Run {
         self.places.contains_key(id) || self.known.items.contains_key(id)
     }
 
-    /// The item as this transaction sees it. `stored` is what a read found, which does not count if it was not needed.
+    /// The item as this transaction sees it. `stored` is what a read found, which does not count if it was not needed. Refuses an
+    /// item that goes over what one transaction can hold: then what was read before can still be checked and committed.
     pub(crate) fn read(
         &mut self,
         id: Id,
@@ -114,7 +120,7 @@ impl Run {
         schema: &'static Schema,
         key: Item,
         stored: Option<Item>,
-    ) -> Result<Option<Item>, Invalid> {
+    ) -> Result<Option<Item>> {
         if let Some(&place) = self.places.get(&id) {
             return Ok(self.entries[place].item());
         }
@@ -122,7 +128,13 @@ impl Run {
             Some(known) => (known, Origin::Known),
             None => (stored, Origin::Read),
         };
-        let entry = Entry::found(target, schema, key, stored, origin)?;
+        check_actions(self.entries.len() + 1)?;
+        let attributes = stored.iter().flatten().map(|(name, value)| (name.as_str(), value));
+        let bytes = self.bytes + item::least_bytes(attributes);
+        check_bytes(bytes)?;
+        let entry = Entry::found(target, schema, key, stored, origin);
+        let entry = entry.map_err(|invalid| invalid.in_table(&target.table))?;
+        self.bytes = bytes;
         Ok(self.enter(id, entry).item())
     }
 
@@ -151,8 +163,8 @@ impl Run {
             Ok((entry, object)) => entry.write(kind, object),
             Err(invalid) => Err(invalid.in_table(&target.table)),
         };
-        // That an item is there, or is not, follows from what was read, and a closure may go another way.
-        if !matches!(written, Ok(()) | Err(Error::NotFound | Error::AlreadyExists(_))) {
+        // Whether an item is there, and at which version, follows from what was read, and a closure may go another way.
+        if !matches!(written, Ok(()) | Err(Error::NotFound | Error::AlreadyExists(_) | Error::Conflict(_))) {
             self.invalid.get_or_insert_with(|| target.table.clone());
         }
         written
@@ -200,8 +212,17 @@ impl Run {
         committed.map_err(|error| Refused { known: known_after(&error, sent), error })
     }
 
+    /// Refuses an error of the closure unless all that it rests on was stored at one moment.
+    pub(crate) async fn refusal_stands(&self, client: &Client, budget: &mut Budget) -> Result<(), Refused> {
+        match self.stands(client, budget).await {
+            // The closure's error tells why the read failed, and not what the items were.
+            Err(Refused { known: None, .. }) if self.has_failed_read => Ok(()),
+            stands => stands,
+        }
+    }
+
     /// Refuses what was read if it was not all stored at one moment. A single item always was.
-    pub(crate) async fn stands(&self, client: &Client, budget: &mut Budget) -> Result<(), Refused> {
+    async fn stands(&self, client: &Client, budget: &mut Budget) -> Result<(), Refused> {
         let reads: Vec<&Entry> = self.entries.iter().filter(|entry| entry.origin != Origin::Unread).collect();
         let is_known = self.known.is_one_state && reads.iter().all(|entry| entry.origin == Origin::Known);
         if is_known || reads.len() < 2 {
@@ -232,10 +253,13 @@ async fn read_at_once(client: &Client, entries: &[&Entry], budget: &mut Budget) 
     let target = Target::of_all(client, entries.iter().map(|entry| &entry.target));
     let send = |config| request.clone().customize().config_override(config).send();
     let output = target.ask(budget, READ, send).await?;
-    let responses = output.responses.unwrap_or_default().into_iter();
-    let mut items: Vec<_> = responses.map(|ItemResponse { item, .. }| item).collect();
-    items.resize(entries.len(), None);
-    Ok(items)
+    let responses = output.responses.unwrap_or_default();
+    // They come by position, and one that is missing is no item that is missing.
+    if responses.len() != entries.len() {
+        let cause = "the answer does not fit what was asked: there is not one response for each item";
+        return Err(Error::Sdk(SdkFailure::new(READ, &target.table, cause, Worth::One).into()));
+    }
+    Ok(responses.into_iter().map(|ItemResponse { item, .. }| item).collect())
 }
 
 /// What is left of an entry whose write was sent.
@@ -337,7 +361,8 @@ impl Entry {
                 let conflict = Conflict::new(table, schema, Expect::Absent, object.key, self.item());
                 return Err(Error::AlreadyExists(Box::new(conflict)));
             }
-            (Kind::Create, false) | (_, true) => {}
+            (Kind::Create, false) => {}
+            (_, true) => self.check_age(&object)?,
             (_, false) => return Err(Error::NotFound),
         }
         if kind == Kind::Delete {
@@ -358,6 +383,20 @@ impl Entry {
             _ => Change::Store { version, changes, is_whole },
         });
         Ok(())
+    }
+
+    /// Refuses an object of an earlier state of the item, which would undo what others wrote since. Versions only rise, so 0 and
+    /// one above the item's are what the closure itself made of the version: they do not count.
+    fn check_age(&self, object: &Snapshot) -> Result<()> {
+        match object.version() {
+            Ok(held) if 0 < held && held < self.expect.number() => {
+                let stored = self.item().filter(|_| self.origin != Origin::Unread);
+                let (table, schema, key) = (&self.target.table, self.schema, object.key.clone());
+                let conflict = Conflict::new(table, schema, Expect::version(held), key, stored);
+                Err(Error::Conflict(Box::new(conflict)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What a commit does to the item; nothing but a check if this transaction only read it.

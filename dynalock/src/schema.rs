@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use aws_sdk_dynamodb::types::ScalarAttributeType;
 use serde::de::DeserializeOwned;
 
-use crate::recorder;
+use crate::recorder::{self, KeyType};
 
 /// What `#[derive(Versioned)]` found out about a struct, as constant data.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +61,7 @@ pub struct KeyAttribute {
     /// The attribute's name in DynamoDB.
     pub name: &'static str,
     /// Finds the attribute's DynamoDB type from the Rust type of the field.
-    pub scalar_type: fn() -> Option<ScalarAttributeType>,
+    pub scalar_type: fn() -> KeyType,
 }
 
 impl fmt::Debug for KeyAttribute {
@@ -82,11 +81,9 @@ pub enum Start {
     Clock,
 }
 
-/// The DynamoDB type that serde gives to values of `K`: string, number or binary.
-///
-/// `None` if the type cannot be told without a value, as for types that ask the format what it holds.
+/// The DynamoDB type that serde gives to values of `K`.
 #[must_use]
-pub fn scalar_type<K: DeserializeOwned>() -> Option<ScalarAttributeType> {
+pub fn scalar_type<K: DeserializeOwned>() -> KeyType {
     recorder::recorded_type::<K>()
 }
 

@@ -48,7 +48,7 @@ impl Snapshot {
         }
         for attribute in schema.key_attributes() {
             let missing = || Invalid::item(attribute.name, "the key is missing from the serialized struct");
-            check_key_value(schema, attribute.name, key.get(attribute.name).ok_or_else(missing)?)?;
+            check_key_value(schema, attribute, key.get(attribute.name).ok_or_else(missing)?)?;
         }
         Ok(Self { schema, key, attributes, version, max_version })
     }

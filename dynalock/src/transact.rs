@@ -21,13 +21,18 @@ use crate::tx::Tx;
 /// writer was faster, nothing is written, and `run` is called again: twice at once, on the items that the refusal returned, and
 /// from then on after a delay and on fresh reads. It must not have effects of its own. If it returns an error, nothing is
 /// written. If what stands in the way is an item that it wrote without having read it, another run would not help, and the
-/// conflict is the answer.
+/// conflict is the answer. A write of an object that is older than what the run read ends in a conflict within `run`: see
+/// [`Tx::save`].
 ///
 /// What `run` returns, be it `Ok` or its own error, rests on items that were all stored so at one moment: the transaction is
 /// serializable with every other write that raises the version. Items read past the `Tx`, by [`Table::get`](crate::Table::get),
 /// take no part in that. Reads go through the table's own client and the transaction through `client`: both must reach the same
 /// tables. While it runs, `run` may see items that do not fit together; then it is called again, whatever it
 /// returns.
+///
+/// An error of `run` whose check fails, since DynamoDB refuses it or cannot be reached, is not returned: it may rest on items that
+/// were never stored so at one moment. The answer is then the error of the check. Only after a [`Tx::get`] that ended in an error is
+/// the error of `run` the answer in any case.
 ///
 /// | the run | sends beside its reads |
 /// |---|---|
@@ -81,7 +86,7 @@ use crate::tx::Tx;
 /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and whether the transaction was applied could not be found
 ///   out. It was applied as a whole or not at all; the error tells of one of its items.
 /// - [`InvalidRequest`](Error::InvalidRequest): it reads and writes more than 100 items, or more than 4 MB, or `run` returned `Ok`
-///   after an invalid write. Nothing was written.
+///   after an invalid write. Nothing was written. A read that goes over a limit ends in this error within `run`.
 /// - The other errors of [`Transaction::commit`](crate::Transaction::commit). Nothing was written. [`Sdk`](Error::Sdk) also where a table
 ///   has multi-Region strong consistency, and so no transactions.
 pub fn transact<'f, F, Fut, R, E>(client: &Client, run: F) -> Transact<'f, F>
@@ -138,7 +143,7 @@ where
                     done.commit(&client, budget).await
                 } else {
                     // What the closure refused must have been stored so as well.
-                    done.stands(&client, budget).await
+                    done.refusal_stands(&client, budget).await
                 };
                 let Err(Refused { error, known: left }) = stands else {
                     let outcome = if answer.is_ok() { "ok" } else { "refused" };

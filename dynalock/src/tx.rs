@@ -19,8 +19,8 @@ use crate::write::Kind;
 /// the end of the closure.
 ///
 /// Each item is seen as the run read it, with the run's own writes on top, at the version that was read. A write that does not fit
-/// is refused at once and leaves no trace; `NotFound` and `AlreadyExists` may be answered by another write. After any other error
-/// of a write the run cannot be committed.
+/// is refused at once and leaves no trace; `NotFound`, `AlreadyExists` and `Conflict` may be answered by another write. After any
+/// other error of a write the run cannot be committed.
 pub struct Tx {
     /// `None` once the run has ended.
     run: Arc<Mutex<Option<Run>>>,
@@ -50,8 +50,18 @@ impl Tx {
     ///
     /// # Errors
     ///
-    /// As [`Table::get`].
+    /// As [`Table::get`], and [`InvalidRequest`](crate::Error::InvalidRequest) for the item that goes over what one transaction can
+    /// hold: 100 items, or 4 MB of items that were read. The run goes on without that item, or ends in an error of its own.
     pub async fn get<T: Versioned>(&self, table: &Table<T>, key: impl IntoKey<T::Key>) -> Result<Option<T>> {
+        let read = self.read(table, key).await;
+        if read.is_err() {
+            // Once the run has ended, nothing rests on its reads any more.
+            let _ = self.run(|run| run.has_failed_read = true);
+        }
+        read
+    }
+
+    async fn read<T: Versioned>(&self, table: &Table<T>, key: impl IntoKey<T::Key>) -> Result<Option<T>> {
         let key = table.key(key)?;
         let id = (table.name().into(), KeyId::of(schema::<T>(), &key));
         let (target, schema) = (table.target(), schema::<T>());
@@ -61,7 +71,7 @@ impl Tx {
             let rest = self.until.saturating_duration_since(Instant::now());
             target.read(&key, true, &mut self.retry.within(rest).start()).await?
         };
-        let item = self.run(|run| run.read(id, target, schema, key, stored))?.map_err(table.named())?;
+        let item = self.run(|run| run.read(id, target, schema, key, stored))??;
         item.map(|item| table.parse(item)).transpose()
     }
 
@@ -79,9 +89,14 @@ impl Tx {
     /// Sets every attribute of the struct at the end of the transaction, if nobody has written the item since this
     /// transaction read it. Of an item that it did not read, the stored version must be the one in the object.
     ///
+    /// The object is to rest on what this transaction read. One from elsewhere with an older version is a conflict, since it would
+    /// undo what others wrote in between. A version of 0, or one above the version that was read, is ignored.
+    ///
     /// # Errors
     ///
     /// [`NotFound`](crate::Error::NotFound) if this transaction found no such item, or deleted it;
+    /// [`Conflict`](crate::Error::Conflict) if the version in the object is above 0 and below the one that this transaction read:
+    /// [`current`](crate::Conflict::current) is then the item as this transaction sees it;
     /// [`InvalidItem`](crate::Error::InvalidItem).
     pub fn save<T: Versioned>(&self, table: &Table<T>, item: T) -> Result<()> {
         self.write(Kind::Save, table, &item)

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod aliases;
+mod answers;
 mod batch;
 mod by_hand;
 mod capacity;
@@ -20,6 +21,7 @@ mod foreign;
 mod get_many;
 mod keys;
 mod limits;
+mod numbers;
 mod parse;
 mod permissions;
 mod properties;

@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::borrow::Cow;
 
 use aws_sdk_dynamodb::types::ScalarAttributeType;
-use dynalock::__private::Start;
+use dynalock::__private::{KeyType, Start};
 use dynalock::{PartitionAndSort, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
@@ -69,13 +69,16 @@ fn what_is_said_counts() {
 
     let order = Order::SCHEMA;
     assert_eq!((order.start, order.step, order.stamps), (Start::At(255), 3, 0));
-    assert_eq!((order.partition_key.scalar_type)(), Some(ScalarAttributeType::N));
+    assert_eq!((order.partition_key.scalar_type)(), KeyType::Scalar(ScalarAttributeType::N));
     assert_eq!(Order { id: 1, version: 2 }.__version(), 2_u8);
 
     let event = Event::SCHEMA;
     assert_eq!((event.start, event.step, event.stamps), (Start::Clock, 16, 32));
-    assert_eq!((event.partition_key.scalar_type)(), Some(ScalarAttributeType::S));
-    assert_eq!((event.sort_key.expect("there is a sort key").scalar_type)(), Some(ScalarAttributeType::N));
+    assert_eq!((event.partition_key.scalar_type)(), KeyType::Scalar(ScalarAttributeType::S));
+    assert_eq!(
+        (event.sort_key.expect("there is a sort key").scalar_type)(),
+        KeyType::Scalar(ScalarAttributeType::N)
+    );
     assert_eq!(TypeId::of::<<Event as Versioned>::Key>(), TypeId::of::<PartitionAndSort<Source, u32>>());
     let event = Event { source: Source(Kind::Sensor), at: 5, version: 6 };
     assert_eq!((event.__version(), event.at), (6_i64, 5));
@@ -93,14 +96,14 @@ fn keys_may_be_boxed_shared_or_bytes() {
                 version: u64,
             }
 
-            (Kept::SCHEMA.partition_key.scalar_type)().expect("the type is known")
+            (Kept::SCHEMA.partition_key.scalar_type)()
         }};
     }
 
-    assert_eq!(is_key!(Box<str>), ScalarAttributeType::S);
-    assert_eq!(is_key!(Box<Box<u8>>), ScalarAttributeType::N);
-    assert_eq!(is_key!(Cow<'static, str>), ScalarAttributeType::S);
-    assert_eq!(is_key!(Box<ByteArray<16>>), ScalarAttributeType::B);
+    assert_eq!(is_key!(Box<str>), KeyType::Scalar(ScalarAttributeType::S));
+    assert_eq!(is_key!(Box<Box<u8>>), KeyType::Scalar(ScalarAttributeType::N));
+    assert_eq!(is_key!(Cow<'static, str>), KeyType::Scalar(ScalarAttributeType::S));
+    assert_eq!(is_key!(Box<ByteArray<16>>), KeyType::Scalar(ScalarAttributeType::B));
 }
 
 /// Every type that can count versions, and the largest start that fits into it.

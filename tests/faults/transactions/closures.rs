@@ -10,7 +10,7 @@ use dynalock_tests::runtimes::retry;
 
 use super::{WRITE, identical, rivals_write, stored, world};
 use crate::calls::sdk_code;
-use crate::world::{Account, World, always, refusal};
+use crate::world::{Account, World, always, refusal, throttled};
 
 const READ: &str = "TransactGetItems";
 
@@ -226,4 +226,74 @@ async fn a_read_of_several_items_is_asked_again_while_another_transaction_is_in_
     });
     let error = read.await.unwrap_err();
     assert_eq!((sdk_code(&error), world.sent.count(READ)), (Some("TransactionCanceledException"), 1));
+}
+
+/// Reads three accounts, of which the last cannot be read in the first run; then refuses, or passes that error on.
+async fn read_three(world: &World, passes_on: bool) -> (Result<(), Refused>, u32) {
+    world.faults.script("GetItem", [Fault::Pass, Fault::Pass, refusal("AccessDeniedException")]);
+    let (table, mut runs) = (&world.table, 0);
+    let read = transact(&world.client, |tx| {
+        runs += 1;
+        async move {
+            for id in ["alice", "carol", "dave"] {
+                let read = tx.get(table, id).await;
+                if passes_on {
+                    read?;
+                }
+            }
+            if passes_on { Ok(()) } else { Err(Refused::Overdrawn) }
+        }
+    });
+    (read.retry(retry(&[]).deadline(Duration::from_secs(3))).await, runs)
+}
+
+/// What the closure says to a read that failed is not lost in another error.
+#[tokio::test(start_paused = true)]
+async fn after_a_read_that_failed_the_closures_error_is_the_answer_though_the_others_cannot_be_checked() {
+    let broken = [throttled(), refusal("AccessDeniedException"), Fault::Hang, Fault::RequestLost];
+    for fault in broken.iter().flat_map(|fault| [always(fault), Vec::new()]) {
+        for passes_on in [true, false] {
+            let world = world().await;
+            world.faults.script(READ, fault.clone());
+            let (read, runs) = read_three(&world, passes_on).await;
+            match read {
+                Err(Refused::Failed(message)) if passes_on => {
+                    assert!(message.contains("AccessDenied") && message.contains("GetItem on"), "{message}");
+                }
+                Err(Refused::Overdrawn) if !passes_on => {}
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(runs, 1);
+        }
+    }
+}
+
+/// Nor does it keep a run from being repeated whose reads do not fit together.
+#[tokio::test(start_paused = true)]
+async fn after_a_read_that_failed_the_closure_runs_again_where_the_others_were_not_stored_at_one_moment() {
+    let world = world().await;
+    let rival = async {
+        world.rival.update("alice", |alice| alice.balance = 1).await.unwrap();
+    };
+    let (read, runs) = world.overtaken(read_three(&world, true), READ, rival).await;
+    assert_eq!((read, runs), (Ok(()), 2));
+}
+
+/// A refusal may rest on what never was, so it is no answer before it is checked.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_cannot_be_checked_is_not_the_answer() {
+    for fault in [throttled(), refusal("AccessDeniedException"), Fault::Hang, Fault::RequestLost] {
+        let world = world().await;
+        world.faults.script(READ, always(&fault));
+        let table = &world.table;
+        let refused = transact(&world.client, async |tx| {
+            tx.get(table, "alice").await?;
+            tx.get(table, "carol").await?;
+            Err::<(), _>(Refused::Overdrawn)
+        });
+        match refused.retry(retry(&[]).deadline(Duration::from_secs(3))).await {
+            Err(Refused::Failed(message)) => assert!(message.contains(READ), "{message}"),
+            other => panic!("{fault:?}: {other:?}"),
+        }
+    }
 }
