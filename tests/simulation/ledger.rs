@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
-use dynalock_tests::history::{Effect, Stored, is_create};
+use dynalock_tests::history::{Carried, Effect, Stored, is_create};
 use serde_json::{Value, json};
 
 use crate::world::{ATTEMPT, CALL, PROGRAM, World};
@@ -150,20 +150,45 @@ async fn carry_out(
         record.attempts.insert(attempt);
     }
     let response = store.call(request).await?;
-    if !response.status().is_success() {
+    let is_done = response.status().is_success();
+    if !is_done {
         record.refused.extend(sent.body["ClientRequestToken"].as_str().map(str::to_owned));
-        return Ok(response);
+        // Of a transaction, any part may have been what refused it.
+        if refusal(&response).is_none() {
+            return Ok(response);
+        }
     }
     for write in writes {
-        let key = write.key();
+        let (key, operation, body) = (write.key(), write.operation.to_owned(), write.body.clone());
         let after = read(&store, &write.body["TableName"], &key).await?;
         let before = record.items.insert(key.clone(), after.clone()).flatten();
+        let is_changed = before != after;
         // A transaction that the store has carried out before changes nothing.
-        if before != after {
-            ledger.world.apply(Effect::new(program, sender, write.operation.into(), key, before, after));
+        if is_changed || !is_done {
+            let carried = Carried {
+                sender,
+                operation,
+                key,
+                body,
+                before: before.clone(),
+                after: after.clone(),
+                is_done,
+            };
+            let key = carried.key.clone();
+            ledger.world.history().carried.push(carried);
+            if is_changed {
+                ledger.world.apply(Effect::new(program, sender, write.operation.into(), key, before, after));
+            }
         }
     }
     Ok(response)
+}
+
+/// The item that comes with a failed check, if `response` is one of a single write.
+pub(crate) fn refusal(response: &HttpResponse) -> Option<Stored> {
+    let body: Value = serde_json::from_slice(response.body().bytes()?).ok()?;
+    let is_refusal = body["__type"].as_str()?.ends_with("ConditionalCheckFailedException");
+    is_refusal.then(|| Some(body["Item"].clone()).filter(Value::is_object))
 }
 
 impl Record {

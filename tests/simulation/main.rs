@@ -15,6 +15,7 @@ mod foreign;
 mod ledger;
 mod network;
 mod program;
+mod replay;
 mod run;
 mod secret;
 mod sender;

@@ -17,7 +17,7 @@ use fastrand::Rng;
 use tokio::time::sleep;
 
 use crate::{
-    ledger::{Ledger, Sent},
+    ledger::{Ledger, Sent, refusal},
     sender,
     world::{ATTEMPT, CALL, LATE, PROGRAM, World, lock},
 };
@@ -162,14 +162,20 @@ fn heard(
     fault: Option<&Fault>,
     reply: Result<HttpResponse, ConnectorError>,
 ) -> Result<HttpResponse, ConnectorError> {
-    let is_definite = match (&reply, fault) {
-        (_, Some(Fault::Truncated | Fault::BrokenOff)) => false,
-        (Ok(response), _) => !response.status().is_server_error(),
-        // Nothing has left, or nothing that the server would have read.
-        (Err(_), fault) => matches!(fault, Some(Fault::ConnectionRefused | Fault::HungUp)),
+    let heard = match (&reply, fault) {
+        (_, Some(Fault::Truncated | Fault::BrokenOff)) => Reply::Doubt,
+        (Ok(response), _) if response.status().is_success() => Reply::Done,
+        (Ok(response), _) if response.status().is_server_error() => Reply::Doubt,
+        (Ok(response), _) => match refusal(response) {
+            Some(item) => Reply::Refused(item),
+            None => Reply::NotDone,
+        },
+        (Err(_), Some(Fault::ConnectionRefused)) => Reply::NotDone,
+        (Err(_), Some(Fault::HungUp)) => Reply::HungUp,
+        (Err(_), _) => Reply::Doubt,
     };
-    if let Some(attempt) = attempt.filter(|_| is_definite) {
-        world.history().attempts[attempt].reply = Reply::Definite;
+    if let Some(attempt) = attempt {
+        world.history().attempts[attempt].reply = heard;
     }
     reply
 }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dynalock::Table;
 use dynalock_tests::{
     engines::Store,
-    history::{Answer, Breach, SECRET, Tally, Versions},
+    history::{Answer, Breach, History, SECRET, Tally, Versions},
 };
 use fastrand::Rng;
 use tokio::{task::JoinSet, time::sleep};
@@ -20,7 +20,7 @@ use crate::{
     ledger::{Copies, Ledger},
     network::{KINDS, Odds},
     program::{Sharing, program},
-    sender,
+    replay, sender,
     windows::{self, Checked},
     world::{LATE, World, lock},
 };
@@ -141,6 +141,7 @@ pub(crate) struct Outcome {
     pub(crate) breaches: Vec<Breach>,
     pub(crate) trace: Vec<String>,
     pub(crate) requests: u32,
+    pub(crate) history: History,
 }
 
 impl Outcome {
@@ -228,8 +229,9 @@ async fn simulate(plan: Plan) -> Outcome {
     // A late copy of an update may change an item that came back at the same version, and no order explains that.
     let checked = if from_1 { Checked::default() } else { windows::check(&history) };
     breaches.extend(checked.unexplained.iter().cloned());
+    breaches.extend(replay::check(&history));
     let requests = history.calls.iter().map(|call| call.requests.0).sum();
-    Outcome { tally: history.tally(), checked, breaches, trace: setting.world.trace(), requests }
+    Outcome { tally: history.tally(), checked, breaches, trace: setting.world.trace(), requests, history }
 }
 
 fn pick<'a, T>(dice: &mut Rng, choices: &'a [T]) -> &'a T {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use application::Application;
-pub use attempt::{Attempt, Reply, is_create};
+pub use attempt::{Attempt, Carried, Reply, is_create};
 pub use creates::{CREATED_ONCE, SENT_ONCE};
 pub use rules::{Breach, FRESH};
 
@@ -253,6 +253,8 @@ pub struct History {
     pub calls: Vec<Call>,
     /// Every conditional write that a client sent, in the order in which they left.
     pub attempts: Vec<Attempt>,
+    /// Every one that has come to the store, copies included, in the order of the store. Transactions only where they were carried out.
+    pub carried: Vec<Carried>,
     /// What is said of the versions.
     pub versions: Versions,
 }

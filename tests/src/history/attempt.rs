@@ -1,6 +1,8 @@
-//! What a client sent, and what it heard of that.
+//! What a client sent, and what it heard of that; what the store was sent, and what it did.
 
 use serde_json::Value;
+
+use super::Stored;
 
 /// One conditional write on its way: each time that it is sent again is one more.
 #[derive(Clone, Debug)]
@@ -16,12 +18,37 @@ pub struct Attempt {
 }
 
 /// What the sender of a request hears of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// An answer that says what became of it, or that nothing left.
-    Definite,
-    /// None, or one that says nothing: it may have been carried out, or may yet be.
+    /// That it was carried out.
+    Done,
+    /// That its check failed, with the item if the store returns one.
+    Refused(Stored),
+    /// That it was not carried out, for another reason, or that nothing left.
+    NotDone,
+    /// That the connection was closed when the request came: so it was not carried out, but not everybody can rely on that.
+    HungUp,
+    /// Nothing, or nothing that says anything: it may have been carried out, or may yet be.
     Doubt,
+}
+
+/// A conditional write of one item that has come to the store.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    /// The call that sent it.
+    pub sender: u32,
+    /// Such as `"PutItem"`.
+    pub operation: String,
+    /// The key of the item.
+    pub key: String,
+    /// The JSON that came.
+    pub body: Value,
+    /// The item that it found.
+    pub before: Stored,
+    /// The item that it left.
+    pub after: Stored,
+    /// Whether the store answered that it was carried out, or that its check failed.
+    pub is_done: bool,
 }
 
 impl Attempt {

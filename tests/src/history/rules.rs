@@ -113,7 +113,8 @@ impl History {
     }
 
     /// The states of an item while a call was under way.
-    fn states_during(&self, call: &Call) -> Vec<&Stored> {
+    #[must_use]
+    pub fn states_during(&self, call: &Call) -> Vec<&Stored> {
         let of_key = |effect: &&Effect| effect.key == call.key;
         let first =
             self.effects[..call.began].iter().rev().find(of_key).map_or(&None, |effect| &effect.after);
