@@ -182,8 +182,8 @@ pub(crate) async fn naive_creates(setting: Setting, seed: u64) {
         item.insert(parity.into(), AttributeValue::S(open.call.mark()));
         if is_stamped {
             open.call.stamps = 1;
-            let stamp = Blob::new(caller.dice.u128(..).to_be_bytes());
-            item.insert("_stamp0".into(), AttributeValue::B(stamp));
+            let stamp = u128::from(version_of(&item)) << 64 | u128::from(caller.dice.u64(..));
+            item.insert("_stamp0".into(), AttributeValue::B(Blob::new(stamp.to_be_bytes())));
         }
         let made = (version_of(&item), list_of(&item));
         let put = caller.client.put_item().table_name(TABLE).set_item(Some(item));

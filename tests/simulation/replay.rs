@@ -31,7 +31,7 @@ fn carried_of(history: &History, call: &Call) -> Vec<Breach> {
     let carried = history.carried.iter().filter(|carried| carried.sender == call.id);
     let wrong = carried.filter(|carried| {
         let states = [&carried.before, &carried.after];
-        let Some(view) = View::of(call, &carried.operation, &carried.body, &states) else { return false };
+        let Some(view) = View::of(&carried.operation, &carried.body, &states) else { return false };
         let (before, after) = (view.item(&carried.before), view.item(&carried.after));
         let is_done = view.write.applies_to(before);
         // What the write leaves as the list is not the model's to say.
@@ -106,14 +106,17 @@ fn is_same(one: &Attempt, other: &Attempt) -> bool {
 
 /// What a writer may conclude from what it heard of a logical write: `None` if that cannot be said in the model's terms.
 fn verdicts(history: &History, call: &Call, write: &Attempt) -> Option<Vec<Verdict>> {
-    // Whoever is dropped may leave its write to another call of its program.
-    let attempts: Vec<_> = history.attempts.iter().filter(|attempt| is_same(write, attempt)).collect();
+    // Whoever is dropped may leave its write to another call of its program, but only where they take turns. Two deletes may say the
+    // same, and are two.
+    let is_own = |attempt: &&Attempt| attempt.sender == call.id || call.action.takes_turns();
+    let attempts = history.attempts.iter().filter(is_own).filter(|attempt| is_same(write, attempt));
+    let attempts: Vec<_> = attempts.collect();
     let mut states = history.states_during(call);
     states.extend(attempts.iter().filter_map(|attempt| match &attempt.reply {
         Reply::Refused(item) => Some(item),
         _ => None,
     }));
-    let view = View::of(call, &write.operation, &write.body, &states)?;
+    let view = View::of(&write.operation, &write.body, &states)?;
     let judged = |item: &Stored, clean| judge(Protocol::Stamps, view.write, OWN, view.item(item), clean).1;
     let found = |clean| states.iter().map(move |state| judged(state, clean));
     let mut verdicts = vec![];
@@ -147,7 +150,8 @@ fn verdicts(history: &History, call: &Call, write: &Attempt) -> Option<Vec<Verdi
 /// A logical write in the model's terms, and how it sees items.
 struct View {
     write: Write,
-    action: Action,
+    /// The longest list that its condition allows.
+    limit: Option<usize>,
     stamp: Option<Value>,
     /// Every version that there is, in order.
     versions: Vec<u64>,
@@ -155,7 +159,7 @@ struct View {
 
 impl View {
     /// `None` if it is not one of dynalock's.
-    fn of(call: &Call, operation: &str, body: &Value, states: &[&Stored]) -> Option<Self> {
+    fn of(operation: &str, body: &Value, states: &[&Stored]) -> Option<Self> {
         let number = |value: &Value| value["N"].as_str()?.parse::<u64>().ok();
         let values = &body["ExpressionAttributeValues"];
         let (act, next) = match operation {
@@ -165,6 +169,7 @@ impl View {
             "DeleteItem" => (Act::Delete, 0),
             _ => return None,
         };
+        let limit = number(&values[":limit"]).and_then(|limit| usize::try_from(limit).ok());
         let from = number(&values[":_v"]).unwrap_or_default();
         let slot = match operation {
             "PutItem" => body["Item"].as_object()?.iter().find_map(|(name, _)| slot_of(name)),
@@ -189,9 +194,9 @@ impl View {
             stamps: u8::from(stamp.is_some()),
             slot: slot.and_then(|slot| u8::try_from(slot).ok()).unwrap_or_default(),
             replaces: operation == "PutItem" && act == Act::Change,
-            conditional: matches!(call.action, Action::SaveIf(_) | Action::UpdateIf(_)),
+            conditional: limit.is_some(),
         };
-        Some(Self { write, action: call.action, stamp, versions })
+        Some(Self { write, limit, stamp, versions })
     }
 
     /// An item as the write sees it.
@@ -202,7 +207,8 @@ impl View {
             let author = if self.stamp.as_ref() == Some(value) { OWN } else { Author::Other };
             slots[slot] = Some(Stamp { version: place(&self.versions, version), author });
         }
-        let value = if self.action.refuses(log(stored).len()) { FOREIGN } else { 0 };
+        let is_refused = self.limit.is_some_and(|limit| log(stored).len() > limit);
+        let value = if is_refused { FOREIGN } else { 0 };
         Some(Model { version: place(&self.versions, version(stored)), value, slots })
     }
 }

@@ -22,8 +22,7 @@ fn a_store_that_answered_otherwise_is_found_out() {
         for (index, carried) in history.carried.iter().enumerate() {
             let call = history.calls.iter().find(|call| call.id == carried.sender);
             let is_ours = call.is_some_and(|call| {
-                call.action != Action::Foreign
-                    && View::of(call, &carried.operation, &carried.body, &[]).is_some()
+                call.action != Action::Foreign && View::of(&carried.operation, &carried.body, &[]).is_some()
             });
             if !is_ours {
                 continue;
