@@ -6,6 +6,7 @@ use std::fmt;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Get, ItemResponse, TransactGetItem};
 
+use crate::codes::Worth;
 use crate::commit::{Commit, check_actions, check_bytes};
 use crate::condition::Terms;
 use crate::error::{Conflict, Error, Result};

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use stateright::report::{ReportData, ReportDiscovery, Reporter};
 use stateright::{Checker, HasDiscoveries, Model, Path};
 
+use dynalock_model::protocol::ROWS;
+
 use crate::model::{Action, Bounds, Store};
 use crate::state::State;
 
@@ -28,9 +30,9 @@ fn say(text: &str) {
 }
 
 /// Visits every state of each store; none breaks the promise. Returns which rows of the table gave a verdict.
-pub(crate) fn exhaust(stores: Vec<(&str, Store)>) -> [[bool; 2]; 7] {
+pub(crate) fn exhaust(stores: Vec<(&str, Store)>) -> [[bool; 2]; ROWS] {
     let count = stores.len();
-    let mut seen = [[false; 2]; 7];
+    let mut seen = [[false; 2]; ROWS];
     for (place, (name, store)) in stores.into_iter().enumerate() {
         let title = format!("[{}/{count}] {}, {name}", place + 1, bounds(&store));
         let begin = Instant::now();
@@ -45,7 +47,7 @@ pub(crate) fn exhaust(stores: Vec<(&str, Store)>) -> [[bool; 2]; 7] {
         if let Some((property, path)) = checker.discoveries().into_iter().next() {
             panic!("{title}: broken: {property}\n{}", trace(path));
         }
-        for (seen, row) in seen.iter_mut().zip(&checker.model().rows[1..]) {
+        for (seen, row) in seen.iter_mut().zip(&checker.model().rows) {
             for (seen, row) in seen.iter_mut().zip(row) {
                 *seen |= row.load(Ordering::Relaxed);
             }
@@ -70,13 +72,15 @@ pub(crate) fn break_it(name: &str, store: impl Fn() -> Store, properties: &[&'st
 }
 
 fn bounds(store: &Store) -> String {
-    let Bounds { writes, puts, updates, deletes, restores, unversioned } = store.bounds;
+    let Bounds { writes, puts, updates, deletes, creates, removes, restores, unversioned } = store.bounds;
     let optional = |count: u8, what| if count > 0 { format!(", {count} {what}") } else { String::new() };
     format!(
-        "K = {}: {} writers, {writes} writes of {} attempts, {puts} PutItem, {updates} UpdateItem, {deletes} delete{}{}",
+        "K = {}: {} writers, {writes} writes of {} attempts, {puts} PutItem, {updates} UpdateItem, {deletes} delete{}{}{}{}",
         store.kinds[0].stamps,
         store.kinds.len(),
         store.attempts,
+        optional(creates, "create"),
+        optional(removes, "delete of a writer"),
         optional(restores, "restore"),
         optional(unversioned, "change without a version"),
     )

@@ -11,6 +11,9 @@
 //!   same step, as long as the refused write has no effect. Where a wrong protocol makes it have one, `effects` keeps count.
 //! - A write that was sent and answered stays in `sent` as long as a copy of it could still be applied. Copies that fail
 //!   their check leave no trace, and so are no steps.
+//! - A create has no version to fence off its copies. So it arrives as often as it was sent: `late` counts the requests that are
+//!   still to come. Where `outlived`, copies of it come as those of all others do.
+//! - A create looks at the clock, and not at the item. Another one may be faster and be deleted again, and then this one begins below.
 //! - `broken` collects what went wrong; the properties look only at that.
 //!
 //! Equal states that differ in the order of the writers only are one state.
@@ -19,10 +22,26 @@ use std::sync::atomic::AtomicBool;
 
 use stateright::{Model, Property};
 
-use crate::protocol::{Author, FOREIGN, Item, Protocol, REBORN, SLOTS, Stamp, Verdict};
-use crate::state::{DOUBLED, FALSE_REFUSAL, LOST, PHANTOM, State, Writer};
+use crate::state::{Busy, DOUBLED, FALSE_REFUSAL, LOST, PHANTOM, State, Writer};
+use dynalock_model::protocol::{
+    Act, Author, FOREIGN, Item, Protocol, REBORN, ROWS, SLOTS, Stamp, Verdict, Write,
+};
 
 pub(crate) const WRITERS: usize = 3;
+
+/// How far the clock goes on between two readings, where writers create: further than versions go up meanwhile.
+pub(crate) const ROOM: u8 = 10;
+
+/// What a writer does about a create whose outcome is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// Sends the identical request again, as for every other write.
+    Again,
+    /// Reads once, and answers by the table; the request is never sent again.
+    Read,
+    /// Sends the transaction again, by whose token the store knows it.
+    Token,
+}
 
 /// How an item that was deleted comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +72,9 @@ pub(crate) struct Bounds {
     /// A foreign `UpdateItem`, which raises the version by 1 or 2 and keeps the slots.
     pub(crate) updates: u8,
     pub(crate) deletes: u8,
+    /// Creates of all dynalock writers together, and deletes.
+    pub(crate) creates: u8,
+    pub(crate) removes: u8,
     /// A foreign client that puts back an old copy, slots included, at a higher version.
     pub(crate) restores: u8,
     /// A foreign writer that changes the item and leaves the version: against A2.
@@ -65,20 +87,27 @@ pub(crate) struct Store {
     pub(crate) kinds: [Kind; WRITERS],
     pub(crate) attempts: u8,
     pub(crate) step: u8,
-    /// The version that the item begins with.
-    pub(crate) first: u8,
+    /// The version that the item begins with; `None` if there is none yet.
+    pub(crate) first: Option<u8>,
+    pub(crate) doubt: Doubt,
+    /// Whether copies of a create may come behind a delete of the item that they have found or made: against what a create rests
+    /// on. Else a create comes as often as it was sent.
+    pub(crate) outlived: bool,
     pub(crate) start: Start,
     pub(crate) bounds: Bounds,
     /// Keeps the writers apart, for traces to be read.
     pub(crate) in_order: bool,
     /// The rows of the table that gave a verdict: clean, and after ambiguity.
-    pub(crate) rows: [[AtomicBool; 2]; 8],
+    pub(crate) rows: [[AtomicBool; 2]; ROWS],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// A writer reads, and runs its closure on what it read.
     Read(usize),
+    /// A writer is about to create the item, or has read it and is about to delete it.
+    StartCreate(usize),
+    StartDelete(usize),
     /// An attempt arrives, and so does its reply.
     Answered(usize),
     /// An attempt arrives twice, and only the second reply is seen (A5).
@@ -121,10 +150,10 @@ impl Model for Store {
         let writers = self.kinds.map(|kind| Writer { kind, effects: 0, busy: None });
         let state = |value| {
             let mut state = State {
-                item: Some(Item { version: self.first, value, slots: [None; SLOTS] }),
+                item: self.first.map(|version| Item { version, value, slots: [None; SLOTS] }),
                 writers,
                 sent: Vec::new(),
-                used: 1 << self.first,
+                used: 1 << self.first.unwrap_or_default(),
                 copy: None,
                 left: self.bounds,
                 broken: 0,
@@ -143,15 +172,22 @@ impl Model for Store {
                 if state.item.is_some() && state.left.writes > 0 {
                     actions.push(Action::Read(index));
                 }
+                if state.left.creates > 0 {
+                    actions.push(Action::StartCreate(index));
+                }
+                if state.item.is_some() && state.left.removes > 0 {
+                    actions.push(Action::StartDelete(index));
+                }
                 continue;
             };
             let applies = busy.write.applies_to(state.item);
+            let is_known = self.knows(&busy);
             if busy.attempts > 0 {
                 actions
                     .extend([Action::Answered, Action::RequestLost, Action::Throttled].map(|of| of(index)));
-                if applies {
+                if applies || is_known {
                     actions.push(Action::ReplyLost(index));
-                    if busy.write.stamps > 0 && self.protocol == Protocol::Stamps {
+                    if busy.write.stamps > 0 && self.protocol == Protocol::Stamps && !is_known {
                         actions.push(Action::Redriven(index));
                     }
                 }
@@ -161,11 +197,11 @@ impl Model for Store {
                     actions.push(Action::LookUp(index));
                 }
             }
-            if busy.transmitted && applies {
+            if state.admits_late(&busy, self) {
                 actions.push(Action::Late(index));
             }
         }
-        let late = state.sent.iter().enumerate().filter(|(_, sent)| sent.write.applies_to(state.item));
+        let late = state.sent.iter().enumerate().filter(|(_, sent)| state.admits_sent(sent, self));
         actions.extend(late.map(|(index, _)| Action::LateAfterAnswer(index)));
         self.foreign(state, actions);
     }
@@ -174,8 +210,11 @@ impl Model for Store {
         let mut state = last.clone();
         match action {
             Action::Read(index) => state.read(index, self),
+            Action::StartCreate(index) => state.start_create(index, self),
+            Action::StartDelete(index) => state.start_delete(index, self),
             Action::Answered(index) => {
-                if state.deliver(index) {
+                let is_known = state.writers[index].busy.is_some_and(|busy| self.knows(&busy));
+                if is_known || state.deliver(index) {
                     state.answer(index, Verdict::Ok);
                 } else {
                     state.judge(index, self);
@@ -186,10 +225,20 @@ impl Model for Store {
                 state.judge(index, self);
             }
             Action::ReplyLost(index) => {
-                state.deliver(index);
+                let is_known = state.writers[index].busy.is_some_and(|busy| self.knows(&busy));
+                if !is_known {
+                    state.deliver(index);
+                }
                 state.lose(index, self);
             }
-            Action::RequestLost(index) => state.lose(index, self),
+            Action::RequestLost(index) => {
+                if let Some(busy) =
+                    state.writers[index].busy.as_mut().filter(|busy| busy.write.act == Act::Create)
+                {
+                    busy.late += 1;
+                }
+                state.lose(index, self);
+            }
             Action::Throttled(index) => {
                 let busy = state.writers[index].busy.as_mut()?;
                 busy.attempts -= 1;
@@ -202,6 +251,9 @@ impl Model for Store {
             Action::LookUp(index) => state.look_up(index, self),
             Action::Late(index) => {
                 state.deliver(index);
+                if let Some(busy) = &mut state.writers[index].busy {
+                    busy.late = busy.late.saturating_sub(1);
+                }
             }
             Action::LateAfterAnswer(index) => state.deliver_sent(index),
             Action::ForeignPut => {
@@ -233,7 +285,8 @@ impl Model for Store {
                 if stamped {
                     slots[0] = Some(Stamp { version, author: Author::Other });
                 }
-                let value = REBORN * (self.bounds.deletes - state.left.deletes);
+                let deletes = self.bounds.deletes + self.bounds.removes;
+                let value = REBORN * (deletes - state.left.deletes - state.left.removes);
                 state.item = Some(Item { version, value, slots });
             }
             Action::Copy => state.copy = state.item,
@@ -247,10 +300,14 @@ impl Model for Store {
         // No version is used twice (A3), except where the model is told to.
         let version = |state: &State| state.item.map(|item| item.version);
         if let Some(now) = version(&state).filter(|now| version(last) != Some(*now)) {
-            if state.used >> now & 1 == 1 && self.start != Start::One {
+            // By the clock a create may be overtaken, and then begins at an older reading that is its own.
+            if self.bounds.creates == 0 && state.used >> now & 1 == 1 && self.start != Start::One {
                 return None;
             }
             state.used |= 1 << now;
+        }
+        if last.item.is_some() && state.item.is_none() && !self.outlived {
+            state.sent.retain(|sent| sent.write.act != Act::Create || !sent.refused);
         }
         state.settle(self);
         Some(state)
@@ -267,16 +324,23 @@ impl Model for Store {
 }
 
 impl Store {
+    /// Whether the store knows this transaction by its token: it has carried it out, and answers so.
+    fn knows(&self, busy: &Busy) -> bool {
+        self.doubt == Doubt::Token && busy.write.act == Act::Create && busy.applied
+    }
+
+    /// Whether copies of a request may come, of which so many are late. A create comes once for each time that it was sent: it has
+    /// no version to fence off a copy.
+    pub(crate) fn may_come(&self, write: Write, late: u8) -> bool {
+        write.act != Act::Create || self.outlived || late > 0
+    }
+
     /// What writers without dynalock can do, and deletes.
     fn foreign(&self, state: &State, actions: &mut Vec<Action>) {
         let left = state.left;
         let Some(item) = state.item else {
-            let top = u8::try_from(state.used.ilog2()).unwrap_or(u8::MAX);
-            let versions = match self.start {
-                Start::Clock => top + 1..=top + 1,
-                Start::Gap => 1..=top + 1,
-                Start::One => 1..=1,
-            };
+            let next = state.next_start(self);
+            let versions = if self.start == Start::Gap { 1..=next } else { next..=next };
             for version in versions {
                 actions.push(Action::Create { version, stamped: false });
                 if self.kinds.iter().any(|kind| kind.stamps > 0) {

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use crate::model::{Bounds, Kind, Start, Store, WRITERS};
-use crate::protocol::{Author, INCREMENT, Item, Protocol, Stamp, Verdict, Write, judge};
+use crate::model::{Bounds, Doubt, Kind, ROOM, Start, Store, WRITERS};
+use dynalock_model::protocol::{
+    Act, Author, INCREMENT, Item, Protocol, REBORN, Stamp, Verdict, Write, judge,
+};
 
 /// What can go wrong, in [`State::broken`].
 pub(crate) const LOST: u8 = 1;
@@ -19,7 +21,7 @@ pub(crate) struct State {
     /// Answered writes of which a copy may still be under way.
     pub(crate) sent: Vec<Sent>,
     /// A set of versions that were used: all of them, or by the clock the highest one.
-    pub(crate) used: u32,
+    pub(crate) used: u64,
     pub(crate) copy: Option<Item>,
     pub(crate) left: Bounds,
     pub(crate) broken: u8,
@@ -40,6 +42,8 @@ pub(crate) struct Busy {
     pub(crate) clean: bool,
     pub(crate) transmitted: bool,
     pub(crate) applied: bool,
+    /// Requests of a create that are late.
+    pub(crate) late: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +52,7 @@ pub(crate) struct Sent {
     /// Of the change that it was for.
     pub(crate) effects: u8,
     pub(crate) refused: bool,
+    pub(crate) late: u8,
 }
 
 impl State {
@@ -56,10 +61,58 @@ impl State {
         let Kind { stamps, replaces, conditional } = writer.kind;
         let (next, value) = (item.version + store.step, item.value + INCREMENT);
         let slot = if stamps > 0 { next / store.step % stamps } else { 0 };
-        let write = Write { from: item.version, next, value, stamps, slot, replaces, conditional };
-        let attempts = store.attempts;
-        writer.busy = Some(Busy { write, attempts, clean: true, transmitted: false, applied: false });
+        let from = item.version;
+        let write = Write { act: Act::Change, from, next, value, stamps, slot, replaces, conditional };
+        writer.busy = Some(Busy::new(write, store));
         self.left.writes -= 1;
+    }
+
+    /// A writer is about to create the item. It does not look whether there is one, but at the clock.
+    pub(crate) fn start_create(&mut self, index: usize, store: &Store) {
+        let next = self.next_start(store);
+        self.left.creates -= 1;
+        let stamps = self.writers[index].kind.stamps;
+        let write = Write {
+            act: Act::Create,
+            from: 0,
+            next,
+            // No other item begins so.
+            value: REBORN
+                * (store.bounds.deletes + store.bounds.removes + store.bounds.creates - self.left.creates),
+            stamps,
+            slot: if stamps > 0 { next / store.step % stamps } else { 0 },
+            replaces: false,
+            conditional: false,
+        };
+        self.used |= 1 << next;
+        self.writers[index].busy = Some(Busy::new(write, store));
+    }
+
+    /// A writer has read the item, and is about to delete it.
+    pub(crate) fn start_delete(&mut self, index: usize, store: &Store) {
+        let Some(Item { version, value, .. }) = self.item else { return };
+        self.left.removes -= 1;
+        let write = Write {
+            act: Act::Delete,
+            from: version,
+            next: 0,
+            value,
+            stamps: 0,
+            slot: 0,
+            replaces: false,
+            conditional: false,
+        };
+        self.writers[index].busy = Some(Busy::new(write, store));
+    }
+
+    /// The version at which an item begins by the clock. Between two readings there is room for all that is written meanwhile.
+    pub(crate) fn next_start(&self, store: &Store) -> u8 {
+        let top = u8::try_from(self.used.ilog2()).unwrap_or(u8::MAX);
+        match store.start {
+            Start::One => 1,
+            _ if store.bounds.creates > 0 => top + ROOM,
+            Start::Clock | Start::Gap => top + 1,
+        }
     }
 
     /// An attempt arrives at the store. Returns whether it was applied.
@@ -67,41 +120,65 @@ impl State {
         let writer = &mut self.writers[index];
         let Some(busy) = &mut writer.busy else { return false };
         busy.transmitted = true;
-        let Some(item) = self.item.filter(|_| busy.write.applies_to(self.item)) else { return false };
+        if !busy.write.applies_to(self.item) {
+            return false;
+        }
         busy.applied = true;
         writer.effects += 1;
         let (write, effects) = (busy.write, writer.effects);
-        let author = Author::of(index);
-        self.apply(write, item, author, effects);
+        self.apply(write, Author::of(index), effects);
         true
     }
 
+    /// Whether a late copy of a writer's request changes the item.
+    pub(crate) fn admits_late(&self, busy: &Busy, store: &Store) -> bool {
+        let is_known = store.doubt == Doubt::Token && busy.write.act == Act::Create && busy.applied;
+        busy.transmitted
+            && busy.write.applies_to(self.item)
+            && !is_known
+            && store.may_come(busy.write, busy.late)
+    }
+
+    /// The same for a write that was answered.
+    pub(crate) fn admits_sent(&self, sent: &Sent, store: &Store) -> bool {
+        let is_known = store.doubt == Doubt::Token && sent.write.act == Act::Create && sent.effects > 0;
+        sent.write.applies_to(self.item) && !is_known && store.may_come(sent.write, sent.late)
+    }
+
     pub(crate) fn deliver_sent(&mut self, index: usize) {
-        let Some(item) = self.item else { return };
         let sent = &mut self.sent[index];
         sent.effects += 1;
+        sent.late = sent.late.saturating_sub(1);
         if sent.refused {
             self.broken |= FALSE_REFUSAL;
         }
         let (write, effects) = (sent.write, sent.effects);
-        self.apply(write, item, Author::Other, effects);
+        self.apply(write, Author::Other, effects);
     }
 
-    fn apply(&mut self, write: Write, item: Item, author: Author, effects: u8) {
+    fn apply(&mut self, write: Write, author: Author, effects: u8) {
         // The closure must have seen what its write replaces.
-        if write.value != item.value + INCREMENT {
+        let seen = match (write.act, self.item) {
+            (Act::Change, Some(item)) => write.value == item.value + INCREMENT,
+            (Act::Delete, Some(item)) => write.value == item.value,
+            (Act::Create, _) | (_, None) => true,
+        };
+        if !seen {
             self.broken |= LOST;
         }
         if effects > 1 {
             self.broken |= DOUBLED;
         }
-        self.item = Some(write.applied_to(item, author));
+        self.item = write.applied_to(self.item, author);
     }
 
     /// An attempt of a writer ends without an answer.
     pub(crate) fn lose(&mut self, index: usize, store: &Store) {
         let Some(busy) = &mut self.writers[index].busy else { return };
         (busy.attempts, busy.clean, busy.transmitted) = (busy.attempts - 1, false, true);
+        if busy.write.act == Act::Create && store.doubt == Doubt::Read {
+            busy.attempts = 0;
+        }
         if busy.attempts == 0 && store.protocol != Protocol::Stamps {
             self.answer(index, Verdict::Unknown);
         }
@@ -110,7 +187,9 @@ impl State {
     /// A writer reads the verdict from the item that came with a failed check.
     pub(crate) fn judge(&mut self, index: usize, store: &Store) {
         let Some(busy) = self.writers[index].busy else { return };
-        let verdict = self.verdict(index, store, busy.write, busy.clean);
+        // What refuses a transaction refuses what was sent of it before.
+        let is_final = busy.clean || store.doubt == Doubt::Token && busy.write.act == Act::Create;
+        let verdict = self.verdict(index, store, busy.write, is_final);
         self.answer(index, verdict);
     }
 
@@ -136,7 +215,7 @@ impl State {
     pub(crate) fn answer(&mut self, index: usize, verdict: Verdict) {
         let writer = &mut self.writers[index];
         let Some(busy) = writer.busy.take() else { return };
-        let refused = !matches!(verdict, Verdict::Ok | Verdict::Unknown);
+        let refused = !matches!(verdict, Verdict::Ok | Verdict::AlreadyGone | Verdict::Unknown);
         if verdict == Verdict::Ok && writer.effects != 1 {
             self.broken |= PHANTOM;
         }
@@ -144,11 +223,11 @@ impl State {
             self.broken |= FALSE_REFUSAL;
         }
         let effects = writer.effects;
-        if verdict != Verdict::Conflict {
+        if !matches!(verdict, Verdict::Conflict | Verdict::AlreadyExists) {
             writer.effects = 0;
         }
         if busy.transmitted {
-            self.sent.push(Sent { write: busy.write, effects, refused });
+            self.sent.push(Sent { write: busy.write, effects, refused, late: busy.late });
         }
         let own = Author::of(index);
         for stamp in self.stamps().filter_map(Option::as_mut) {
@@ -167,8 +246,9 @@ impl State {
         if store.start != Start::One {
             // Versions don't come back, so a copy of a write that waits for another version is never applied.
             let now = self.item.map(|item| item.version);
-            self.sent.retain(|sent| Some(sent.write.from) == now);
+            self.sent.retain(|sent| sent.write.act == Act::Create || Some(sent.write.from) == now);
         }
+        self.sent.retain(|sent| store.may_come(sent.write, sent.late));
         self.sent.sort_unstable();
         self.sent.dedup();
         if store.start == Start::Clock {
@@ -202,6 +282,13 @@ impl State {
     }
 }
 
+impl Busy {
+    fn new(write: Write, store: &Store) -> Self {
+        let attempts = store.attempts;
+        Self { write, attempts, clean: true, transmitted: false, applied: false, late: 0 }
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.item {
@@ -216,7 +303,8 @@ impl fmt::Display for State {
         for (index, writer) in self.writers.iter().enumerate() {
             let Some(Busy { write, attempts, clean, .. }) = writer.busy else { continue };
             let doubt = if clean { "clean" } else { "ambiguous" };
-            write!(f, "; writer {index}: {} to {}, {doubt}, {attempts} left", write.from, write.next)?;
+            let Write { act, from, next, .. } = write;
+            write!(f, "; writer {index}: {act:?} {from} to {next}, {doubt}, {attempts} left")?;
         }
         Ok(())
     }

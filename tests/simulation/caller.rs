@@ -17,7 +17,8 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use crate::{
-    network::{Ledger, Line, Odds},
+    ledger::Ledger,
+    network::{Line, Odds},
     sender,
     world::{Clock, World},
 };
@@ -34,6 +35,10 @@ pub(crate) struct Setting {
     pub(crate) calls: u32,
     /// The longest pause between two calls of a caller.
     pub(crate) pause: Duration,
+    /// Whether they create and delete more often than not.
+    pub(crate) creates: bool,
+    /// Whether a deleted item begins at version 1 again.
+    pub(crate) from_1: bool,
 }
 
 #[derive(Debug)]
@@ -120,7 +125,6 @@ impl Caller {
         call.ended = self.world.moment();
         call.requests.0 = sender::requests();
         call.time.0 = begun.elapsed();
-        self.world.ended(call.id);
         let Self { name, number, .. } = self;
         self.world.note(format_args!("call {:<4} {name} ({number}) answers {answer:?}", call.id));
         let mut history = self.world.history();

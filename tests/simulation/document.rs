@@ -33,6 +33,9 @@ pub(crate) trait Document: Versioned<Key = String> + Clone + Debug + PartialEq {
 
 macro_rules! document {
     ($name:ident, stamps = $stamps:literal, step = $step:literal) => {
+        document!($name, stamps = $stamps, step = $step, start = "clock");
+    };
+    ($name:ident, stamps = $stamps:literal, step = $step:literal, start = $start:literal) => {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Versioned)]
         #[dynalock(stamps = $stamps)]
         pub(crate) struct $name {
@@ -43,7 +46,7 @@ macro_rules! document {
             even: Option<String>,
             #[serde(default, skip_serializing_if = "Option::is_none")]
             odd: Option<String>,
-            #[dynalock(version, start = "clock", step = $step)]
+            #[dynalock(version, start = $start, step = $step)]
             version: u64,
         }
 
@@ -83,6 +86,9 @@ document!(K0By3, stamps = 0, step = 3);
 document!(K1By3, stamps = 1, step = 3);
 document!(K4By3, stamps = 4, step = 3);
 document!(K16By3, stamps = 16, step = 3);
+document!(K0From1, stamps = 0, step = 1, start = 1);
+document!(K1From1, stamps = 1, step = 1, start = 1);
+document!(K4From1, stamps = 4, step = 1, start = 1);
 
 pub(crate) fn id<D: Document>(object: &D) -> String {
     match serde_json::to_value(object) {

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use dynalock_tests::history::{Action, Answer, SECRET};
+use aws_sdk_dynamodb::{config::retry::RetryConfig, primitives::Blob, types::AttributeValue};
+use dynalock_tests::history::{Action, Answer, SECRET, Way};
 
 use crate::{
     caller::{Caller, Open, Setting},
@@ -34,13 +34,13 @@ pub(crate) async fn foreign(setting: Setting, seed: u64) {
         let stored = read(&caller, key).await;
         match stored {
             Ok(None) if key == MORTAL => {
-                create(&caller, &open, key).await;
+                create(&caller, &open, key, setting.from_1).await;
             }
             Ok(None) | Err(()) => {}
             Ok(Some(item)) => {
                 let old = kept.entry(key).or_insert_with(|| item.clone()).clone();
                 match caller.dice.u32(0..6) {
-                    0 if key == MORTAL && caller.world.may_delete() => delete(&caller, key, &item).await,
+                    0 if key == MORTAL => delete(&caller, key, &item).await,
                     1 | 2 => update(&mut caller, &open, key).await,
                     3 => put(&mut caller, &open, Habit::PutBack, item.clone(), &item).await,
                     4 => put(&mut caller, &open, Habit::Restore, old, &item).await,
@@ -51,6 +51,19 @@ pub(crate) async fn foreign(setting: Setting, seed: u64) {
                 }
             }
         }
+        caller.end(open, Answer::Open);
+    }
+}
+
+/// Deletes whatever is there, again and again, as DynamoDB does with what has expired.
+pub(crate) async fn sweep(setting: Setting, seed: u64) {
+    let mut caller = Caller::new("sweeper".into(), &setting, seed);
+    for _ in 0..5 * setting.calls {
+        caller.pause().await;
+        let key = caller.key();
+        let open = caller.begin(Action::Foreign, key, 0);
+        let delete = caller.client.delete_item().table_name(TABLE).key("id", AttributeValue::S(key.into()));
+        let _ = delete.send().await;
         caller.end(open, Answer::Open);
     }
 }
@@ -128,17 +141,63 @@ async fn read(caller: &Caller, key: &str) -> Result<Option<Item>, ()> {
     read.map(|read| read.item).map_err(drop)
 }
 
-async fn create(caller: &Caller, open: &Open, key: &str) {
+/// Its request leaves once: a second one could bring back what was deleted, at the same version, against A3.
+async fn create(caller: &Caller, open: &Open, key: &str, from_1: bool) {
+    let put = caller.client.put_item().table_name(TABLE).set_item(Some(new(caller, open, key, from_1)));
+    let once = aws_sdk_dynamodb::Config::builder().retry_config(RetryConfig::disabled());
+    let put = put.condition_expression("attribute_not_exists(id)").customize().config_override(once);
+    let _ = put.send().await;
+}
+
+fn new(caller: &Caller, open: &Open, key: &str, from_1: bool) -> Item {
     let now = caller.client.config().time_source().map(|clock| clock.now());
     let now = now.and_then(|now| now.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
     let mut item = Item::from([
         ("id".into(), AttributeValue::S(key.into())),
-        ("version".into(), number(u64::try_from(now.as_micros()).unwrap_or(u64::MAX))),
+        ("version".into(), number(if from_1 { 1 } else { now })),
         ("color".into(), AttributeValue::S(SECRET.into())),
     ]);
     append(&mut item, open.call.mark());
-    let put = caller.client.put_item().table_name(TABLE).set_item(Some(item));
-    let _ = put.condition_expression("attribute_not_exists(id)").send().await;
+    item
+}
+
+/// Creates the item where there is none, and leaves the rest to the SDK, which sends the request again after a doubt, as does
+/// everybody who has not heard of that. Deletes it where there is one. With a stamp or without: that saves nobody.
+pub(crate) async fn naive_creates(setting: Setting, seed: u64) {
+    let mut caller = Caller::new("naive".into(), &setting, seed);
+    let is_stamped = caller.dice.bool();
+    for _ in 0..setting.calls {
+        caller.pause().await;
+        let key = caller.key();
+        if let Ok(Some(item)) = read(&caller, key).await {
+            let open = caller.begin(Action::Foreign, key, 0);
+            delete(&caller, key, &item).await;
+            caller.end(open, Answer::Open);
+            continue;
+        }
+        let mut open = caller.begin(Action::Create(Way::Alone), key, 0);
+        let mut item = new(&caller, &open, key, setting.from_1);
+        let parity = if open.call.id.is_multiple_of(2) { "even" } else { "odd" };
+        item.insert(parity.into(), AttributeValue::S(open.call.mark()));
+        if is_stamped {
+            open.call.stamps = 1;
+            let stamp = u128::from(version_of(&item)) << 64 | u128::from(caller.dice.u64(..));
+            item.insert("_stamp0".into(), AttributeValue::B(Blob::new(stamp.to_be_bytes())));
+        }
+        let made = (version_of(&item), list_of(&item));
+        let put = caller.client.put_item().table_name(TABLE).set_item(Some(item));
+        let put = put.condition_expression("attribute_not_exists(id)").send().await;
+        let answer = match put.map_err(aws_sdk_dynamodb::Error::from) {
+            Ok(_) => {
+                open.call.seen = Some(made);
+                Answer::Ok
+            }
+            Err(aws_sdk_dynamodb::Error::ConditionalCheckFailedException(_)) => Answer::AlreadyExists,
+            Err(_) => Answer::Unknown(None),
+        };
+        caller.end(open, answer);
+    }
 }
 
 async fn delete(caller: &Caller, key: &str, item: &Item) {

@@ -1,7 +1,6 @@
-//! The way from a client to the store: what goes wrong on it is drawn from the seed, and what the store does is recorded.
+//! The way from a client to the store: what goes wrong on it is drawn from the seed, and what each client hears is recorded.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -12,16 +11,15 @@ use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
 };
-use aws_smithy_types::body::SdkBody;
-use dynalock::testing::{Fault, Faults, Reply};
-use dynalock_tests::history::{Effect, Stored};
+use dynalock::testing::{self, Fault, Faults};
+use dynalock_tests::history::{Attempt, Reply};
 use fastrand::Rng;
-use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
+    ledger::{Ledger, Sent, refusal},
     sender,
-    world::{CALL, LATE, LATE_CREATE, PROGRAM, World, lock},
+    world::{ATTEMPT, CALL, LATE, PROGRAM, World, lock},
 };
 
 /// How often things go wrong, and which.
@@ -39,14 +37,14 @@ pub(crate) struct Odds {
 pub(crate) const KINDS: u32 = 16;
 
 fn fault(kind: u32, delay: Duration) -> Fault {
-    let refusal = |exception| Fault::Instead(Reply::new(400, exception));
+    let refusal = |exception| Fault::Instead(testing::Reply::new(400, exception));
     match kind {
         0 => Fault::ReplyLost,
         1 => Fault::RequestLost,
         2 => Fault::Late(delay),
         3 => Fault::Hang,
-        4 => Fault::After(Reply::internal_server_error()),
-        5 => Fault::Instead(Reply::internal_server_error()),
+        4 => Fault::After(testing::Reply::internal_server_error()),
+        5 => Fault::Instead(testing::Reply::internal_server_error()),
         6 => Fault::Truncated,
         7 => Fault::BrokenOff,
         8 => Fault::Untold,
@@ -83,15 +81,15 @@ impl Line {
 
     /// Draws what happens to a request: how long it takes, the fault, and when a copy of it comes. Always draws as many
     /// numbers, so that a kind of faults can be left out and the rest stays.
-    fn draw(&self, latest: Duration) -> (Duration, Option<Fault>, Option<Duration>) {
+    fn draw(&self) -> (Duration, Option<Fault>, Option<Duration>) {
         let dice = &mut *lock(&self.dice);
         let latency = Duration::from_millis(dice.u64(0..20));
         let (struck, kind) = (dice.u32(0..1000) < self.odds.faults, dice.u32(0..KINDS));
         // Most delays are short, so that copies come between other writes; some outlive every call.
-        let short = latest.min(Duration::from_millis(500));
-        let delay = if dice.u32(0..4) == 0 { latest } else { short }.mul_f64(dice.f64());
+        let short = Duration::from_millis(500);
+        let delay = if dice.u32(0..4) == 0 { LATE } else { short }.mul_f64(dice.f64());
         let twice = dice.u32(0..1000) < self.odds.duplicates;
-        let later = if dice.u32(0..4) == 0 { latest } else { short }.mul_f64(dice.f64());
+        let later = if dice.u32(0..4) == 0 { LATE } else { short }.mul_f64(dice.f64());
         let allowed = |kind: u32| self.odds.kinds >> kind & 1 == 1;
         let fault = (struck && allowed(kind)).then(|| fault(kind, delay));
         (latency, fault, (twice && allowed(KINDS)).then_some(later))
@@ -126,14 +124,14 @@ impl HttpConnector for Connector {
         request.headers_mut().insert(PROGRAM, program.to_string());
         request.headers_mut().insert(CALL, call.to_string());
         let Sent { operation, body } = Sent::read(&request);
-        let condition = body["ConditionExpression"].as_str().unwrap_or_default();
-        let is_create = operation == "PutItem" && condition.contains("attribute_not_exists");
-        if is_create {
-            world.creating(call);
-        }
-        let (latency, fault, copy) = self.line.draw(if is_create { LATE_CREATE } else { LATE });
+        let (latency, fault, copy) = self.line.draw();
         let later = copy.and_then(|later| behind(fault.as_ref(), later));
-        let copy = later.filter(|_| operation != "GetItem").zip(request.try_clone());
+        let is_read = matches!(&*operation, "GetItem" | "TransactGetItems");
+        let attempt = (!is_read).then(|| {
+            world.sent(Attempt { sender: call, operation: operation.clone(), body, reply: Reply::Doubt })
+        });
+        request.headers_mut().insert(ATTEMPT, attempt.unwrap_or_default().to_string());
+        let copy = later.filter(|_| !is_read).zip(request.try_clone());
         let (faulty, store) = (self.faulty.clone(), self.store.clone());
         HttpConnectorFuture::new(async move {
             sleep(latency).await;
@@ -147,11 +145,39 @@ impl HttpConnector for Connector {
             if let Some(fault) = fault {
                 world.note(format_args!("call {call:<4} {operation} struck: {fault:?}"));
                 // No other request can come between this one and its fault.
-                faults.script(&operation, [fault]);
+                faults.script(&operation, [fault.clone()]);
+                let reply = faulty.call(request).await;
+                return heard(&world, attempt, Some(&fault), reply);
             }
-            faulty.call(request).await
+            let reply = faulty.call(request).await;
+            heard(&world, attempt, None, reply)
         })
     }
+}
+
+/// Notes what the sender of an attempt hears of it. Whoever no longer waits hears nothing.
+fn heard(
+    world: &World,
+    attempt: Option<usize>,
+    fault: Option<&Fault>,
+    reply: Result<HttpResponse, ConnectorError>,
+) -> Result<HttpResponse, ConnectorError> {
+    let heard = match (&reply, fault) {
+        (_, Some(Fault::Truncated | Fault::BrokenOff)) => Reply::Doubt,
+        (Ok(response), _) if response.status().is_success() => Reply::Done,
+        (Ok(response), _) if response.status().is_server_error() => Reply::Doubt,
+        (Ok(response), _) => match refusal(response) {
+            Some(item) => Reply::Refused(item),
+            None => Reply::NotDone,
+        },
+        (Err(_), Some(Fault::ConnectionRefused)) => Reply::NotDone,
+        (Err(_), Some(Fault::HungUp)) => Reply::HungUp,
+        (Err(_), _) => Reply::Doubt,
+    };
+    if let Some(attempt) = attempt {
+        world.history().attempts[attempt].reply = heard;
+    }
+    reply
 }
 
 /// When a copy of a request comes, that is to come this much later than the request. An answer that is told is the first
@@ -164,91 +190,4 @@ fn behind(fault: Option<&Fault>, later: Duration) -> Option<Duration> {
         Some(Fault::Delay(delay)) => Some(later + *delay),
         _ => Some(later),
     }
-}
-
-/// What a request says.
-struct Sent {
-    operation: String,
-    body: Value,
-}
-
-impl Sent {
-    fn read(request: &HttpRequest) -> Self {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit_once('.').map_or("", |(_, operation)| operation).to_owned();
-        let body = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
-        Self { operation, body }
-    }
-}
-
-/// The store, and the record of what it does. A request that has come here is carried out, whoever waits for it.
-#[derive(Clone, Debug)]
-pub(crate) struct Ledger {
-    world: Arc<World>,
-    store: SharedHttpClient,
-    /// One request at a time, so that what is read after a write is what it left.
-    items: Arc<tokio::sync::Mutex<BTreeMap<String, Stored>>>,
-}
-
-impl Ledger {
-    pub(crate) fn new(world: &Arc<World>, store: SharedHttpClient) -> Self {
-        Self { world: Arc::clone(world), store, items: Arc::default() }
-    }
-}
-
-impl HttpClient for Ledger {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let store = self.store.http_connector(settings, components);
-        SharedHttpConnector::new(Recorder { ledger: self.clone(), store })
-    }
-}
-
-#[derive(Debug)]
-struct Recorder {
-    ledger: Ledger,
-    store: SharedHttpConnector,
-}
-
-impl HttpConnector for Recorder {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let carried_out = tokio::spawn(carry_out(self.ledger.clone(), self.store.clone(), request));
-        HttpConnectorFuture::new(async move {
-            carried_out.await.map_err(|error| ConnectorError::other(error.into(), None))?
-        })
-    }
-}
-
-async fn carry_out(
-    ledger: Ledger,
-    store: SharedHttpConnector,
-    request: HttpRequest,
-) -> Result<HttpResponse, ConnectorError> {
-    let mut items = ledger.items.lock().await;
-    let Sent { operation, body } = Sent::read(&request);
-    let number = |header| request.headers().get(header).and_then(|number| number.parse().ok());
-    let (program, sender) = (number(PROGRAM).unwrap_or_default(), number(CALL).unwrap_or_default());
-    let response = store.call(request).await?;
-    if response.status().is_success() && matches!(&*operation, "PutItem" | "UpdateItem" | "DeleteItem") {
-        let key = body["Key"]["id"].as_object().or_else(|| body["Item"]["id"].as_object());
-        let key = key.and_then(|key| key["S"].as_str()).unwrap_or_default().to_owned();
-        let after = read(&store, &body["TableName"], &key).await?;
-        let before = items.insert(key.clone(), after.clone()).flatten();
-        ledger.world.apply(Effect::new(program, sender, operation, key, before, after));
-    }
-    Ok(response)
-}
-
-/// Reads an item as it is stored. The engine asks for no signature.
-async fn read(store: &SharedHttpConnector, table: &Value, key: &str) -> Result<Stored, ConnectorError> {
-    let body = json!({ "TableName": table, "Key": { "id": { "S": key } }, "ConsistentRead": true });
-    let mut request = HttpRequest::new(SdkBody::from(body.to_string()));
-    request.headers_mut().insert("x-amz-target", "DynamoDB_20120810.GetItem");
-    let response = store.call(request).await?;
-    let mut reply: Value = serde_json::from_slice(response.body().bytes().unwrap_or_default())
-        .map_err(|error| ConnectorError::user(error.into()))?;
-    Ok(reply.as_object_mut().and_then(|reply| reply.remove("Item")))
 }

@@ -96,8 +96,8 @@ impl Item {
             Op::Call { action, expected, mark, .. } => (*action, *expected, mark),
         };
         let (version, list) = match (&self.view, action) {
-            (None, Action::Create | Action::UpdateOrCreate) => (0, &[][..]),
-            (None, _) | (Some(_), Action::Create | Action::Get) => return None,
+            (None, action) if action.creates() => (0, &[][..]),
+            (None, _) | (Some(_), Action::Create(_) | Action::Get) => return None,
             (Some((version, list)), _) => (*version, &**list),
         };
         let is_expected = takes_any_version(action) || version == expected;
@@ -124,7 +124,9 @@ impl Item {
         match ret.answer {
             _ if !self.admits(op) => None,
             Answer::Ok if is_get => (self.view.is_some() && self.view == ret.seen).then(|| self.clone()),
-            Answer::Ok => self.written(op).filter(|written| written.view == ret.seen),
+            Answer::Ok => self.written(op).filter(|written| {
+                written.view == ret.seen || matches!(op, Op::Call { action, .. } if !action.returns_item())
+            }),
             // It may be its own first request that deleted the item.
             Answer::AlreadyGone if self.view.is_some() => self.written(op),
             Answer::AlreadyGone => Some(self.clone()),
@@ -142,7 +144,7 @@ impl Item {
             && match answer {
                 Answer::NotFound => self.view.is_none(),
                 // Calls that take any version give up when others were faster each time.
-                Answer::Conflict | Answer::AlreadyExists => is_refused || action.takes_turns(),
+                Answer::Conflict | Answer::AlreadyExists => is_refused || action.runs_again(),
                 Answer::ConditionFailed => {
                     let is_expected = |version| takes_any_version(action) || version == expected;
                     is_refused && self.view.as_ref().is_some_and(|(version, _)| is_expected(*version))
@@ -154,7 +156,7 @@ impl Item {
 }
 
 fn takes_any_version(action: Action) -> bool {
-    action == Action::Create || action.takes_turns()
+    action.creates() || action.runs_again()
 }
 
 impl SequentialSpec for Item {

@@ -4,7 +4,7 @@ mod tests;
 
 use std::{collections::BTreeMap, ops::AddAssign};
 
-use dynalock_tests::history::{Action, Answer, Call, Event, History};
+use dynalock_tests::history::{Action, Answer, Breach, Call, Event, History};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester};
 
 use crate::sequential::{Item, Op, Ret, View, view};
@@ -23,7 +23,7 @@ pub(crate) struct Checked {
     /// How many operations the longest window has.
     pub(crate) longest: usize,
     /// The windows that no order explains.
-    pub(crate) unexplained: Vec<String>,
+    pub(crate) unexplained: Vec<Breach>,
 }
 
 impl AddAssign for Checked {
@@ -66,9 +66,14 @@ pub(crate) fn check(history: &History) -> Checked {
             }
             Event::Applied(index) => {
                 let effect = &history.effects[*index];
+                let sender = calls.get(&effect.sender);
+                // A second item that a call creates is nobody else's.
+                if sender.is_some_and(|call| call.key != effect.key) {
+                    continue;
+                }
                 let window = windows.entry(&effect.key).or_default();
                 window.stored = view(&effect.after);
-                let is_foreign = calls.get(&effect.sender).is_none_or(|call| call.action == Action::Foreign);
+                let is_foreign = sender.is_none_or(|call| call.action == Action::Foreign);
                 if is_foreign {
                     window.see(view(&effect.before));
                 }
@@ -145,8 +150,8 @@ impl Window {
         self.see(self.stored.clone());
         let mut unexplained = vec![];
         if !self.tester.is_consistent() {
-            unexplained
-                .push(format!("I13: no order of the calls {:?} of {key} explains their answers", self.calls));
+            let about = format!("{:?} of {key}", self.calls);
+            unexplained.push(Breach { rule: "I13: some order of the calls explains their answers", about });
         }
         *self = Self::from(self.stored.take());
         Checked { windows: u32::from(operations > 0), operations, longest: operations, unexplained }

@@ -1,7 +1,6 @@
-//! What a run shares: the history, the trace, the time, and the one rule that foreign deletes keep.
+//! What a run shares: the history, the trace, and the time.
 
 use std::{
-    collections::BTreeSet,
     fmt::Display,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,7 +11,7 @@ use std::{
 
 use aws_smithy_async::time::TimeSource;
 use dynalock::Error;
-use dynalock_tests::history::{Effect, Event, History};
+use dynalock_tests::history::{Attempt, Effect, Event, History};
 use tokio::time::Instant;
 
 /// Names the program that sent a request.
@@ -21,11 +20,10 @@ pub(crate) const PROGRAM: &str = "x-simulation-program";
 /// Names the call that sent a request.
 pub(crate) const CALL: &str = "x-simulation-call";
 
-/// How late a copy of a create may come. Creates have no version to fence them, so that nothing may be deleted while one is
-/// under way.
-pub(crate) const LATE_CREATE: Duration = Duration::from_millis(300);
+/// Names the attempt that a request is, or is a copy of.
+pub(crate) const ATTEMPT: &str = "x-simulation-attempt";
 
-/// How late any other request may come.
+/// How late a request may come.
 pub(crate) const LATE: Duration = Duration::from_secs(40);
 
 #[derive(Debug)]
@@ -35,17 +33,9 @@ pub(crate) struct World {
     trace: Mutex<Vec<String>>,
     callers: AtomicU32,
     calls: AtomicU32,
-    creates: Mutex<Creates>,
     last_time: Mutex<Duration>,
     /// Writes whose outcome stayed unknown, with their calls.
     pub(crate) unknown: Mutex<Vec<(u32, Error)>>,
-}
-
-#[derive(Debug)]
-struct Creates {
-    /// The calls that have sent one and may send it again.
-    senders: BTreeSet<u32>,
-    last_end: Instant,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -61,7 +51,6 @@ impl World {
             trace: Mutex::default(),
             callers: AtomicU32::new(0),
             calls: AtomicU32::new(0),
-            creates: Mutex::new(Creates { senders: BTreeSet::new(), last_end: begun }),
             last_time: Mutex::default(),
             unknown: Mutex::default(),
         })
@@ -105,23 +94,11 @@ impl World {
         history.effects.push(effect);
     }
 
-    /// A call sends what may create an item.
-    pub(crate) fn creating(&self, call: u32) {
-        lock(&self.creates).senders.insert(call);
-    }
-
-    /// A call sends nothing any more.
-    pub(crate) fn ended(&self, call: u32) {
-        let creates = &mut *lock(&self.creates);
-        if creates.senders.remove(&call) {
-            creates.last_end = Instant::now();
-        }
-    }
-
-    /// Whether no copy of a create can come any more.
-    pub(crate) fn may_delete(&self) -> bool {
-        let creates = lock(&self.creates);
-        creates.senders.is_empty() && creates.last_end.elapsed() > 2 * LATE_CREATE
+    /// A client sends a conditional write. Returns the number of the attempt.
+    pub(crate) fn sent(&self, attempt: Attempt) -> usize {
+        let attempts = &mut self.history().attempts;
+        attempts.push(attempt);
+        attempts.len() - 1
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dynalock::{Condition, Deleted, Error, Retry, Table};
-use dynalock_tests::history::{Action, Answer};
+use dynalock_tests::history::{Action, Answer, Way};
 use tokio::time::timeout;
 
 use crate::{
@@ -15,12 +15,14 @@ use crate::{
 };
 
 pub(crate) struct Writer<D: Document> {
-    caller: Caller,
-    table: Table<D>,
+    pub(crate) caller: Caller,
+    pub(crate) table: Table<D>,
     /// The object at hand, possibly old.
     held: Option<D>,
     limits: (u32, Duration),
     sharing: Sharing,
+    /// Whether it creates and deletes more often than not.
+    creates: bool,
 }
 
 impl<D: Document> Writer<D> {
@@ -29,19 +31,24 @@ impl<D: Document> Writer<D> {
         let caller = Caller::new(format!("K{} step {}", D::STAMPS, D::STEP), setting, seed);
         let table = Table::new(&caller.client, TABLE);
         let table = if sharing == Sharing::Writes { table.coalescing() } else { table };
-        Self::at(table, caller, sharing)
+        Self::at(table, caller, sharing, setting.creates)
     }
 
     /// Another caller of the same program.
     pub(crate) fn colleague(&mut self) -> Self {
-        Self::at(self.table.clone(), self.caller.colleague(), self.sharing)
+        Self::at(self.table.clone(), self.caller.colleague(), self.sharing, self.creates)
     }
 
-    fn at(table: Table<D>, mut caller: Caller, sharing: Sharing) -> Self {
+    fn at(table: Table<D>, mut caller: Caller, sharing: Sharing, creates: bool) -> Self {
         let attempts = caller.dice.u32(4..40);
         let deadline = Duration::from_millis(caller.dice.u64(2_000..30_000));
         let table = table.with_retry(Retry::default().attempts(attempts).deadline(deadline));
-        Self { caller, table, held: None, limits: (attempts, deadline), sharing }
+        Self { caller, table, held: None, limits: (attempts, deadline), sharing, creates }
+    }
+
+    pub(crate) fn retry(&self) -> Retry {
+        let (attempts, deadline) = self.limits;
+        Retry::default().attempts(attempts).deadline(deadline)
     }
 
     pub(crate) fn table(&self) -> &Table<D> {
@@ -52,6 +59,10 @@ impl<D: Document> Writer<D> {
         for _ in 0..calls {
             self.caller.pause().await;
             let key = self.caller.key();
+            if self.creates && self.caller.dice.u32(0..4) > 0 {
+                self.create_or_delete(key).await;
+                continue;
+            }
             // Who shares something does half of the time what that matters to.
             let choices = if self.sharing != Sharing::Nothing && self.caller.dice.bool() { 6 } else { 13 };
             match (self.caller.dice.u32(0..choices), self.held.take()) {
@@ -69,8 +80,8 @@ impl<D: Document> Writer<D> {
                     self.try_update(key).await;
                 }
                 (5, _) if key == MORTAL => self.update_or_create(key).await,
-                (6, _) if key == MORTAL => self.create(key).await,
-                (7, Some(object)) if self.may_delete(&object) => self.delete(&object).await,
+                (6, _) if key == MORTAL => self.create(key, Way::Alone).await,
+                (7, Some(object)) if may_delete(&object) => self.delete(&object).await,
                 (8, Some(object)) => self.write(Action::Touch, object).await,
                 (9, Some(object)) => self.write(Action::Replace, object).await,
                 (10, Some(mut object)) => {
@@ -83,11 +94,22 @@ impl<D: Document> Writer<D> {
         }
     }
 
-    fn may_delete(&self, object: &D) -> bool {
-        object.seen().0 > 0 && id(object) == MORTAL && self.caller.world.may_delete()
+    /// One of the calls that create and delete items.
+    async fn create_or_delete(&mut self, key: &'static str) {
+        let held = self.held.take();
+        match (self.caller.dice.u32(0..9), held) {
+            (0..3, Some(object)) if may_delete(&object) => self.delete(&object).await,
+            (0, _) => self.get(key).await,
+            (1 | 3, _) => self.create(key, Way::Alone).await,
+            (2 | 4, _) => self.update_or_create(key).await,
+            (5, _) => self.create(key, Way::Batch).await,
+            (6, _) => self.create(key, Way::Transact).await,
+            (7, _) => self.create(key, Way::TransactTwo).await,
+            _ => self.upsert(key).await,
+        }
     }
 
-    fn begin(&self, action: Action, key: &str, expected: u64) -> Open {
+    pub(crate) fn begin(&self, action: Action, key: &str, expected: u64) -> Open {
         let mut open = self.caller.begin(action, key, expected);
         (open.call.step, open.call.stamps) = (D::STEP, D::STAMPS);
         open.call.coalesces = self.sharing == Sharing::Writes;
@@ -99,7 +121,7 @@ impl<D: Document> Writer<D> {
     }
 
     /// Waits for a call, or loses patience and drops it: `None`.
-    async fn wait<T>(&mut self, call: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn wait<T>(&mut self, call: impl Future<Output = T>) -> Option<T> {
         let (patient, patience) = (self.caller.dice.u32(0..8) > 0, self.caller.dice.u64(0..80));
         let patience = if patient { Duration::MAX } else { Duration::from_millis(patience) };
         timeout(patience, call).await.ok()
@@ -156,15 +178,6 @@ impl<D: Document> Writer<D> {
         self.hand_over(open, answer);
     }
 
-    async fn create(&mut self, key: &'static str) {
-        let open = self.begin(Action::Create, key, 0);
-        let mut object = D::new(key);
-        object.change(&open.call);
-        let before = object.clone();
-        let answer = self.wait(self.table.create(&mut object).into_future()).await;
-        self.hand_over_changed(open, answer, &before, object);
-    }
-
     async fn write(&mut self, action: Action, mut object: D) {
         let open = self.begin(action, &id(&object), object.version());
         if action != Action::Touch {
@@ -188,8 +201,8 @@ impl<D: Document> Writer<D> {
             Some(Ok(Deleted::AlreadyGone | Deleted::NowOrBefore)) => {
                 self.caller.end(open, Answer::AlreadyGone);
             }
-            Some(Err(error)) => self.hand_over(open, Some(Err(error))),
-            None => self.hand_over(open, None),
+            Some(Err(error)) => self.hand_back(open, Some(Err(error))),
+            None => self.hand_back(open, None),
         }
     }
 
@@ -208,7 +221,13 @@ impl<D: Document> Writer<D> {
     }
 
     /// Ends a call that was given the object itself.
-    fn hand_over_changed(&mut self, open: Open, answer: Option<Result<(), Error>>, before: &D, after: D) {
+    pub(crate) fn hand_over_changed(
+        &mut self,
+        open: Open,
+        answer: Option<Result<(), Error>>,
+        before: &D,
+        after: D,
+    ) {
         let done = matches!(answer, Some(Ok(())));
         assert!(done || after == *before, "I8: an object changed without Ok");
         self.hand_over(open, answer.map(|answer| answer.map(|()| after)));
@@ -216,12 +235,19 @@ impl<D: Document> Writer<D> {
 
     /// Ends a call; the object stays at hand if it was stored.
     fn hand_over(&mut self, mut open: Open, answer: Option<Result<D, Error>>) {
-        let error = match answer {
-            Some(Ok(object)) => {
+        let answer = answer.map(|answer| {
+            answer.map(|object| {
                 open.call.seen = Some(object.seen());
                 self.held = Some(object);
-                return self.caller.end(open, Answer::Ok);
-            }
+            })
+        });
+        self.hand_back(open, answer);
+    }
+
+    /// Ends a call that returned no object.
+    pub(crate) fn hand_back(&mut self, mut open: Open, answer: Option<Result<(), Error>>) {
+        let error = match answer {
+            Some(Ok(())) => return self.caller.end(open, Answer::Ok),
             Some(Err(error)) => error,
             None => return self.caller.end(open, Answer::Dropped),
         };
@@ -245,6 +271,10 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self(Some(error))
     }
+}
+
+fn may_delete<D: Document>(object: &D) -> bool {
+    object.version() > 0 && id(object) == MORTAL
 }
 
 fn no_longer_than(limit: usize) -> Condition {

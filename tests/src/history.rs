@@ -9,6 +9,8 @@
 //! removes `even`. So changes that one write carries are of different attributes, and some undo others.
 
 mod application;
+mod attempt;
+mod creates;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use application::Application;
+pub use attempt::{Attempt, Carried, Reply, is_create};
+pub use creates::{CREATED_ONCE, SENT_ONCE};
+pub use rules::{Breach, FRESH};
 
 /// Stands in every value that an item holds, so that no output shows one unnoticed.
 pub const SECRET: &str = "hunter2";
@@ -75,8 +80,10 @@ pub enum Action {
     TryUpdate(usize),
     /// `update_or_create`.
     UpdateOrCreate,
-    /// `create`.
-    Create,
+    /// A create, on this way.
+    Create(Way),
+    /// `transact`, with a closure that reads the item and saves it, or creates it where there is none.
+    Upsert,
     /// `save`.
     Save,
     /// `save`, if the list is no longer than this.
@@ -89,6 +96,30 @@ pub enum Action {
     Delete,
     /// Anything that another program does.
     Foreign,
+}
+
+/// How an item is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `create`.
+    Alone,
+    /// `create_all`, with another item.
+    Batch,
+    /// `transact`, whose only write it is.
+    Transact,
+    /// `transact`, with another item.
+    TransactTwo,
+}
+
+/// What is said of the versions of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// No version of a key comes twice, as with `start = "clock"`: assumption A3.
+    #[default]
+    Unique,
+    /// A deleted item begins at the same version again, as with `start = 1`. Then only the rules of creates hold, which rest on
+    /// no version.
+    Reused,
 }
 
 /// How a call ended.
@@ -176,6 +207,24 @@ impl Action {
         matches!(self, Self::Update | Self::UpdateIf(_) | Self::TryUpdate(_) | Self::UpdateOrCreate)
     }
 
+    /// Whether it goes on with what it finds, until others were faster too often.
+    #[must_use]
+    pub fn runs_again(self) -> bool {
+        self.takes_turns() || self == Self::Upsert
+    }
+
+    /// Whether it makes an item where there is none.
+    #[must_use]
+    pub fn creates(self) -> bool {
+        matches!(self, Self::Create(_) | Self::UpdateOrCreate | Self::Upsert)
+    }
+
+    /// Whether its caller learns what it has written. A closure of `transact` gives its objects away.
+    #[must_use]
+    pub fn returns_item(self) -> bool {
+        !matches!(self, Self::Create(Way::Transact | Way::TransactTwo) | Self::Upsert | Self::Delete)
+    }
+
     /// Whether it leaves a mark in the list.
     fn appends(self) -> bool {
         !matches!(self, Self::Get | Self::Touch | Self::Delete)
@@ -202,6 +251,12 @@ pub struct History {
     pub effects: Vec<Effect>,
     /// In the order of their ends.
     pub calls: Vec<Call>,
+    /// Every conditional write that a client sent, in the order in which they left.
+    pub attempts: Vec<Attempt>,
+    /// Every one that has come to the store, copies included, in the order of the store. Transactions only where they were carried out.
+    pub carried: Vec<Carried>,
+    /// What is said of the versions.
+    pub versions: Versions,
 }
 
 /// What became of the calls of a run.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dynalock_tests::history::{Effect, Stored};
+use dynalock_tests::history::{Effect, Stored, Way};
 use serde_json::json;
 
 use super::{Action, Answer, Call, Event, History, check};
@@ -232,7 +232,7 @@ fn a_refusal_has_a_reason() {
         assert!(is_explained(&[longer, Begin(1, action, 2), End(1, answer, told)]), "{action:?}");
         assert!(!is_explained(&[longer, Begin(1, action, 2), End(1, answer, FIRST)]), "{action:?}: stale");
     }
-    let create = [Begin(1, Action::Create, 0), End(1, Answer::AlreadyExists, FIRST)];
+    let create = [Begin(1, Action::Create(Way::Alone), 0), End(1, Answer::AlreadyExists, FIRST)];
     assert!(is_explained(&create));
     assert!(!is_explained(&[Store(0, None), create[0], create[1]]));
 }

@@ -43,7 +43,9 @@ impl History {
     /// Every time that the call's change was applied. What a call appends tells that, whoever of its program has sent it.
     pub fn applications<'h>(&'h self, call: &Call) -> impl Iterator<Item = Application<'h>> {
         let (id, program, is_marked) = (call.id, call.program, call.action.appends());
-        let effects = self.effects.iter().enumerate().filter(move |(_, effect)| effect.program == program);
+        let key = call.key.clone();
+        let is_own = move |effect: &Effect| effect.program == program && effect.key == key;
+        let effects = self.effects.iter().enumerate().filter(move |(_, effect)| is_own(effect));
         effects.flat_map(move |(index, effect)| {
             let unmarked = (!is_marked && effect.sender == id).then_some(0);
             let marks = effect.appended.iter().zip(1..);

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Action, Answer, Call, Effect, History, Stored, application::call_of, log, version};
+use super::{Action, Answer, Call, Effect, History, Stored, Versions, application::call_of, log, version};
 
 /// Calls by their numbers.
 type Calls<'h> = BTreeMap<u32, &'h Call>;
@@ -43,24 +43,55 @@ fn marked(before: [Option<String>; 2], appended: &[String]) -> [Option<String>; 
     })
 }
 
+/// I4, where A3 is kept.
+pub const FRESH: &str = "I4: no version of a key comes twice";
+
+/// A rule that a history breaks.
+#[derive(Clone, Debug)]
+pub struct Breach {
+    /// What must hold, with the number of the rule.
+    pub rule: &'static str,
+    /// What breaks it.
+    pub about: String,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.about)
+    }
+}
+
 /// Collects what is wrong.
 #[derive(Debug, Default)]
-struct Breaches(Vec<String>);
+pub(super) struct Breaches(Vec<Breach>);
 
 impl Breaches {
-    fn unless(&mut self, holds: bool, rule: &str, about: &dyn fmt::Debug) {
+    pub(super) fn unless(&mut self, holds: bool, rule: &'static str, about: &dyn fmt::Debug) {
         if !holds {
-            self.0.push(format!("{rule}: {about:?}"));
+            self.0.push(Breach { rule, about: format!("{about:?}") });
         }
     }
 }
 
 impl History {
-    /// Returns every breach of the rules, worded with the rule's number; none is what must hold.
+    /// Returns every breach of the rules; none is what must hold.
     #[must_use]
-    pub fn breaches(&self) -> Vec<String> {
+    pub fn breaches(&self) -> Vec<Breach> {
         let mut breaches = Breaches::default();
         self.check_versions(&mut breaches);
+        self.check_creates(&mut breaches);
+        for call in &self.calls {
+            let bounded = call.requests.0 <= call.requests.1 && call.time.0 <= call.time.1;
+            breaches.unless(bounded, "I11: a call has an end", call);
+        }
+        if self.versions == Versions::Unique {
+            self.check_all(&mut breaches);
+        }
+        breaches.0
+    }
+
+    /// The rules that rest on A3: no version of a key comes twice.
+    fn check_all(&self, breaches: &mut Breaches) {
         let calls: Calls<'_> = self.calls.iter().map(|call| (call.id, call)).collect();
         let mut stamps_so_far = BTreeSet::new();
         for effect in &self.effects {
@@ -68,24 +99,22 @@ impl History {
             if sender.action == Action::Foreign {
                 continue;
             }
-            check_change(sender, effect, &mut breaches);
-            check_sharing(sender, effect, &calls, &mut breaches);
+            check_change(sender, effect, breaches);
+            check_sharing(sender, effect, &calls, breaches);
             if effect.after.is_some() && sender.stamps > 0 {
-                check_stamp(sender, effect, &mut stamps_so_far, &mut breaches);
+                check_stamp(sender, effect, &mut stamps_so_far, breaches);
             }
         }
-        self.check_turns(&calls, &mut breaches);
+        self.check_turns(&calls, breaches);
         for call in &self.calls {
-            self.check_answer(call, &mut breaches);
-            self.check_moment(call, &mut breaches);
-            let bounded = call.requests.0 <= call.requests.1 && call.time.0 <= call.time.1;
-            breaches.unless(bounded, "I11: a call has an end", call);
+            self.check_answer(call, breaches);
+            self.check_moment(call, breaches);
         }
-        breaches.0
     }
 
     /// The states of an item while a call was under way.
-    fn states_during(&self, call: &Call) -> Vec<&Stored> {
+    #[must_use]
+    pub fn states_during(&self, call: &Call) -> Vec<&Stored> {
         let of_key = |effect: &&Effect| effect.key == call.key;
         let first =
             self.effects[..call.began].iter().rev().find(of_key).map_or(&None, |effect| &effect.after);
@@ -93,14 +122,16 @@ impl History {
         std::iter::once(first).chain(later).collect()
     }
 
-    /// I4, for everybody: no version of a key is ever used twice.
+    /// I4, for everybody. An item that comes back after a delete may begin below the deleted one: its creator has looked at the
+    /// clock before another one had created and deleted the item.
     fn check_versions(&self, breaches: &mut Breaches) {
-        let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut used: BTreeSet<(&str, u64)> = BTreeSet::new();
         for effect in self.effects.iter().filter(|effect| effect.after.is_some()) {
-            let version = version(&effect.after);
-            let before = highest.insert(&effect.key, version);
-            let increases = before.is_none_or(|before| version > before);
-            breaches.unless(increases, "I4: versions of a key strictly increase", effect);
+            let (old, new) = (version(&effect.before), version(&effect.after));
+            let increases = effect.before.is_none() || new > old;
+            breaches.unless(increases, "I4: the versions of an item strictly increase", effect);
+            let is_fresh = used.insert((&effect.key, new)) || self.versions == Versions::Reused;
+            breaches.unless(is_fresh, FRESH, effect);
         }
     }
 
@@ -150,7 +181,7 @@ impl History {
             if call.answer == Answer::Ok {
                 let in_time = (call.began..call.ended).contains(&applied.index);
                 breaches.unless(in_time, "I13: Ok is applied before it is answered", &about);
-                let is_left = call.action == Action::Delete || call.seen == Some(applied.left());
+                let is_left = !call.action.returns_item() || call.seen == Some(applied.left());
                 breaches.unless(is_left, "I8: Ok returns the item as the change left it", &about);
             }
         }
@@ -165,7 +196,7 @@ impl History {
         let shows = |state: &Stored, seen: &(u64, Vec<String>)| {
             state.is_some() && (version(state), log(state)) == *seen
         };
-        let is_expected = |state: &Stored| call.action.takes_turns() || version(state) == call.expected;
+        let is_expected = |state: &Stored| call.action.runs_again() || version(state) == call.expected;
         let right = match (call.answer, &call.seen) {
             (Answer::NotFound | Answer::AlreadyGone, _) => at_some_moment(&Option::is_none),
             (Answer::AlreadyExists, None) => at_some_moment(&Option::is_some),

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Action, Answer, Call, Effect, History, application::call_of};
+use super::{
+    Action, Answer, Attempt, CREATED_ONCE, Call, Effect, FRESH, History, Reply, SENT_ONCE, Stored, Versions,
+    Way, application::call_of,
+};
 
 const KEY: &str = "key";
 
@@ -57,7 +60,7 @@ const TWO: &str = "hunter2 2.1";
 
 fn history() -> History {
     let calls = vec![update(1, 7, &[OTHER, ONE]), update(2, 8, &[OTHER, ONE, TWO])];
-    History { events: vec![], effects: effects(8, &[OTHER, ONE, TWO]), calls }
+    History { effects: effects(8, &[OTHER, ONE, TWO]), calls, ..History::default() }
 }
 
 /// The rules that are broken once the history is changed so.
@@ -65,13 +68,13 @@ fn broken(change: impl FnOnce(&mut History)) -> String {
     let mut history = history();
     change(&mut history);
     let breaches = history.breaches();
-    let rules = breaches.iter().map(|breach| breach.split(':').next().unwrap_or_default());
+    let rules = breaches.iter().map(|breach| breach.rule.split(':').next().unwrap_or_default());
     rules.collect::<Vec<_>>().join(" ")
 }
 
 #[test]
 fn one_write_may_carry_the_changes_of_several_calls() {
-    assert_eq!(history().breaches(), [""; 0]);
+    assert_eq!(broken(|_| ()), "");
     let tally = history().tally();
     assert_eq!((tally.ok, tally.doubled, tally.lost, tally.shared), (2, 0, 0, [0, 1, 0, 0]));
 }
@@ -133,4 +136,65 @@ fn turns_are_taken_in_the_order_of_the_calls() {
         history.calls[0].runs = 2;
     };
     assert_eq!(broken(again), "", "the first had to run again");
+}
+
+/// The history of an item that call 1 created, others deleted, and something created again.
+fn recreated(again: Value) -> History {
+    let mut call = update(1, 1, &[ONE]);
+    (call.action, call.coalesces, call.began) = (Action::Create(Way::Alone), false, 0);
+    let effect = |sender, before: Stored, after| {
+        Effect::new(sender, sender, "PutItem".into(), KEY.into(), before, after)
+    };
+    let item = |version: &str, mark: &str| json!({ "version": { "N": version }, "log": { "L": [{ "S": mark }] }, "odd": { "S": mark } });
+    let first = Some(item("1", ONE));
+    let again = Some(again).filter(Value::is_object).unwrap_or_else(|| item("2", OTHER));
+    let is_copy = Some(&again) == first.as_ref();
+    let effects = vec![
+        effect(1, None, first.clone()),
+        effect(0, first, None),
+        effect(u32::from(is_copy), None, Some(again)),
+    ];
+    History { effects, calls: vec![call], ..History::default() }
+}
+
+fn rules(history: &History) -> Vec<&'static str> {
+    history.breaches().iter().map(|breach| breach.rule).collect()
+}
+
+#[test]
+fn a_deleted_item_comes_back_only_by_another_create() {
+    assert_eq!(rules(&recreated(Value::Null)), [""; 0]);
+    let mut back = recreated(json!({
+        "version": { "N": "1" }, "log": { "L": [{ "S": ONE }] }, "odd": { "S": ONE },
+    }));
+    let found = rules(&back);
+    assert!(found.contains(&CREATED_ONCE) && found.contains(&FRESH), "{found:?}");
+    back.versions = Versions::Reused;
+    let found = rules(&back);
+    assert!(found.contains(&CREATED_ONCE) && !found.contains(&FRESH), "{found:?}");
+    let at_1_again = recreated(json!({ "version": { "N": "1" }, "log": { "L": [{ "S": OTHER }] } }));
+    assert_eq!(rules(&at_1_again), [FRESH]);
+    assert_eq!(rules(&History { versions: Versions::Reused, ..at_1_again }), [""; 0], "as start = 1 does");
+}
+
+#[test]
+fn a_create_in_doubt_is_sent_once() {
+    let sent = |first: Reply, create: &str, second: &str| {
+        let attempt = |reply, mark: &str| Attempt {
+            sender: 1,
+            operation: "PutItem".into(),
+            body: json!({ "ConditionExpression": create, "Item": { "log": mark } }),
+            reply,
+        };
+        let attempts = vec![attempt(first, ONE), attempt(Reply::Done, second)];
+        rules(&History { attempts, ..recreated(Value::Null) })
+    };
+    let create = "attribute_not_exists(#_k)";
+    assert_eq!(sent(Reply::Doubt, create, ONE), [SENT_ONCE]);
+    assert_eq!(sent(Reply::Doubt, create, TWO), [""; 0], "another create");
+    for clear in [Reply::NotDone, Reply::HungUp, Reply::Refused(None)] {
+        assert_eq!(sent(clear, create, ONE), [""; 0]);
+    }
+    let replace = "attribute_exists(#_k) AND attribute_not_exists(#_v)";
+    assert_eq!(sent(Reply::Doubt, replace, ONE), [""; 0], "no create");
 }
