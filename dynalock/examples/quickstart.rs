@@ -79,7 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Deleted::Now => println!("deleted           alice, at version {}", alice.version),
         Deleted::AlreadyGone => println!("deleted           by somebody else"),
         Deleted::NowOrBefore => {
-            println!("deleted           by this call or by somebody else: a reply was lost")
+            println!("deleted           by this call or by somebody else: a reply was lost");
         }
     }
     println!("read again        {:?}", accounts.get("alice").await?);

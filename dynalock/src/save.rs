@@ -29,7 +29,9 @@ impl<T: Versioned> Table<T> {
     /// - [`ConditionFailed`](crate::Error::ConditionFailed): there is no item, and a [`condition`](Create::condition) does not hold
     ///   for that. Nothing was written.
     /// - [`OutcomeUnknown`](crate::Error::OutcomeUnknown): a reply was lost or late, and the read found no item, an item without
-    ///   this create's stamp that does not rule it out, or failed. SHARE
+    ///   this create's stamp that does not rule it out, or failed. Connections that
+    ///   the server closed while they were idle hardly add to that: the request has to cross the close on its way. See
+    ///   [how often that is](crate::guide::what_ok_means#creates).
     /// - [`Conflict`](crate::Error::Conflict): an item is there, but neither DynamoDB's answer nor a read showed it. Nothing was
     ///   written.
     /// - [`VersionOverflow`](crate::Error::VersionOverflow), [`InvalidItem`](crate::Error::InvalidItem),

@@ -45,7 +45,7 @@ async fn what_was_created_is_there() {
     })
     .await
     .unwrap();
-    assert_eq!(stage.sent(), ["GetItem alice", "PutItem alice IF attribute_not_exists(id)"]);
+    assert_eq!(stage.sent(), ["GetItem alice", "TransactWriteItems: Put alice IF attribute_not_exists(id)"]);
     assert_eq!(stage.stored("alice").await, json!({ "id": "alice", "balance": 2, "version": 1 }));
 }
 
@@ -115,7 +115,7 @@ async fn a_write_is_not_read_back_from_the_store() {
     })
     .await
     .unwrap();
-    assert_eq!(stage.sent(), ["PutItem alice IF attribute_not_exists(id)"]);
+    assert_eq!(stage.sent(), ["TransactWriteItems: Put alice IF attribute_not_exists(id)"]);
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ async fn an_undisturbed_transfer_takes_two_reads_and_one_write() {
 }
 
 #[tokio::test]
-async fn one_stored_item_alone_is_one_conditional_write() {
+async fn one_changed_item_alone_is_one_conditional_write() {
     let stage = Stage::with([("alice", 100)]).await;
     let accounts = &stage.accounts;
     let read = async |tx: &dynalock::Tx, id: &str| tx.get(accounts, id).await;
@@ -35,15 +35,27 @@ async fn one_stored_item_alone_is_one_conditional_write() {
         .await
         .unwrap();
     assert_eq!(stage.sent(), ["GetItem alice", "PutItem alice IF version=2"]);
+}
+
+/// Without a token it must not be sent again after a lost reply.
+#[tokio::test]
+async fn a_lone_create_goes_as_a_transaction() {
+    let stage = Stage::with([]).await;
+    let accounts = &stage.accounts;
+    let read = async |tx: &dynalock::Tx, id: &str| tx.get(accounts, id).await;
     transact(&stage.client, async |tx| {
         assert_eq!(read(&tx, "carol").await?, None);
         tx.create(accounts, account("carol", 1))
     })
     .await
     .unwrap();
-    assert_eq!(stage.sent(), ["GetItem carol", "PutItem carol IF attribute_not_exists(id)"]);
+    assert_eq!(stage.sent(), ["GetItem carol", "TransactWriteItems: Put carol IF attribute_not_exists(id)"]);
     transact(&stage.client, async |tx| tx.create(accounts, account("dave", 1))).await.unwrap();
-    assert_eq!(stage.sent(), ["PutItem dave IF attribute_not_exists(id)"], "nothing was read");
+    assert_eq!(
+        stage.sent(),
+        ["TransactWriteItems: Put dave IF attribute_not_exists(id)"],
+        "nothing was read"
+    );
 }
 
 /// Whose delete it was could not be told after a lost reply.
