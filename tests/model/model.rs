@@ -213,8 +213,7 @@ impl Model for Store {
             Action::StartCreate(index) => state.start_create(index, self),
             Action::StartDelete(index) => state.start_delete(index, self),
             Action::Answered(index) => {
-                let is_known = state.writers[index].busy.is_some_and(|busy| self.knows(&busy));
-                if is_known || state.deliver(index) {
+                if state.arrive(index, self) {
                     state.answer(index, Verdict::Ok);
                 } else {
                     state.judge(index, self);
@@ -225,20 +224,10 @@ impl Model for Store {
                 state.judge(index, self);
             }
             Action::ReplyLost(index) => {
-                let is_known = state.writers[index].busy.is_some_and(|busy| self.knows(&busy));
-                if !is_known {
-                    state.deliver(index);
-                }
+                state.arrive(index, self);
                 state.lose(index, self);
             }
-            Action::RequestLost(index) => {
-                if let Some(busy) =
-                    state.writers[index].busy.as_mut().filter(|busy| busy.write.act == Act::Create)
-                {
-                    busy.late += 1;
-                }
-                state.lose(index, self);
-            }
+            Action::RequestLost(index) => state.lose_request(index, self),
             Action::Throttled(index) => {
                 let busy = state.writers[index].busy.as_mut()?;
                 busy.attempts -= 1;
@@ -325,7 +314,7 @@ impl Model for Store {
 
 impl Store {
     /// Whether the store knows this transaction by its token: it has carried it out, and answers so.
-    fn knows(&self, busy: &Busy) -> bool {
+    pub(crate) fn knows(&self, busy: &Busy) -> bool {
         self.doubt == Doubt::Token && busy.write.act == Act::Create && busy.applied
     }
 

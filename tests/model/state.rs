@@ -130,9 +130,14 @@ impl State {
         true
     }
 
+    /// The same, and returns whether it is answered with Ok: also where the store knows that it was applied before.
+    pub(crate) fn arrive(&mut self, index: usize, store: &Store) -> bool {
+        self.writers[index].busy.is_some_and(|busy| store.knows(&busy)) || self.deliver(index)
+    }
+
     /// Whether a late copy of a writer's request changes the item.
     pub(crate) fn admits_late(&self, busy: &Busy, store: &Store) -> bool {
-        let is_known = store.doubt == Doubt::Token && busy.write.act == Act::Create && busy.applied;
+        let is_known = store.knows(busy);
         busy.transmitted
             && busy.write.applies_to(self.item)
             && !is_known
@@ -170,6 +175,14 @@ impl State {
             self.broken |= DOUBLED;
         }
         self.item = write.applied_to(self.item, author);
+    }
+
+    /// An attempt of a writer is lost on its way, and may still arrive.
+    pub(crate) fn lose_request(&mut self, index: usize, store: &Store) {
+        if let Some(busy) = self.writers[index].busy.as_mut().filter(|busy| busy.write.act == Act::Create) {
+            busy.late += 1;
+        }
+        self.lose(index, store);
     }
 
     /// An attempt of a writer ends without an answer.

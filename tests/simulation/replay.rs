@@ -214,7 +214,7 @@ impl View {
 }
 
 /// The place of a version among others: 0 for 0, which is none.
-fn place(versions: &Vec<u64>, version: u64) -> u8 {
+fn place(versions: &[u64], version: u64) -> u8 {
     let place = versions.iter().position(|other| *other == version).map_or(0, |place| place + 1);
     u8::try_from(place).expect("a run is short")
 }
