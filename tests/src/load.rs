@@ -142,7 +142,9 @@ impl Load {
                 tasks.spawn(async move {
                     let end = match self.patience {
                         Patience::Deadline(_) => answer.await.into(),
-                        Patience::Dropped(after) => timeout(after, answer).await.map_or(End::Dropped, Into::into),
+                        Patience::Dropped(after) => {
+                            timeout(after, answer).await.map_or(End::Dropped, Into::into)
+                        }
                     };
                     (span, end)
                 });

@@ -70,8 +70,8 @@ fn compare() -> Result<(), Failure> {
     results::write("overload", &figures)
 }
 
-/// Offers a load to one way, around a stall with this beginning and end.
-fn measure(way: Way, load: Load, stall: Option<[Duration; 2]>) -> Result<OpenLoad, Failure> {
+/// Offers a load to one way, around a stall of this length if there is one.
+fn measure(way: Way, load: Load, stall: Option<Duration>) -> Result<OpenLoad, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {
         let store = Store::memory();
@@ -79,9 +79,9 @@ fn measure(way: Way, load: Load, stall: Option<[Duration; 2]>) -> Result<OpenLoa
         let client = Client::from_conf(store.config().http_client(distance.clone()).build());
         account::open(&client, [KEY]).await?;
         let stalling = async {
-            if let Some([begin, end]) = stall {
-                sleep(begin).await;
-                distance.stall(end - begin);
+            if let Some(time) = stall {
+                sleep(Overload::STALL_BEGINS).await;
+                distance.stall(time);
             }
         };
         let (ends, ()) = tokio::join!(offer(way, load, &client), stalling);

@@ -115,8 +115,10 @@ pub struct Overload {
 impl Overload {
     /// The length of the spans.
     pub const SPAN: Duration = Duration::from_millis(100);
-    /// The beginning and the end of the stall.
-    pub const STALL: [Duration; 2] = [Duration::from_secs(1), Duration::from_millis(1_700)];
+    /// When the stall begins.
+    pub const STALL_BEGINS: Duration = Duration::from_secs(1);
+    /// How long it lasts.
+    pub const STALL: Duration = Duration::from_millis(700);
 }
 
 /// A table that the report takes over as it is, from a benchmark that is not written in Rust or has its own dependencies.

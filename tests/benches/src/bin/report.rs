@@ -74,7 +74,8 @@ fn draw_stall(overload: &Overload, path: &Path) -> Result<(), Failure> {
         (run.way, points.collect())
     };
     let dropped = overload.stalls.iter().filter(|run| matches!(run.load.patience, Patience::Dropped(_)));
-    let [begin, end] = Overload::STALL.map(|time| time.as_secs_f64());
+    let begin = Overload::STALL_BEGINS;
+    let [begin, end] = [begin, begin + Overload::STALL].map(|time| time.as_secs_f64());
     let plot = Plot {
         title: &format!("One item: answered with Ok, around a stall from {begin} s to {end} s"),
         across: "when the call began, in seconds",
