@@ -17,6 +17,7 @@ use dynalock_benches::raw::NaiveLoop;
 use dynalock_benches::{Failure, ended, results};
 use dynalock_tests::engines::Store;
 use dynalock_tests::load::{End, Ends, Load, Patience};
+use dynalock_tests::recording::Recording;
 use dynalock_tests::stalling::Stalling;
 use tokio::time::sleep;
 
@@ -76,7 +77,8 @@ fn measure(way: Way, load: Load, stall: Option<Duration>) -> Result<OpenLoad, Fa
     runtime.block_on(async {
         let store = Store::memory();
         let distance = Stalling::new(store.http_client(), LATENCY);
-        let client = Client::from_conf(store.config().http_client(distance.clone()).build());
+        let sent = Recording::new(distance.clone());
+        let client = Client::from_conf(store.config().http_client(sent.clone()).build());
         account::open(&client, [KEY]).await?;
         let stalling = async {
             if let Some(time) = stall {
@@ -91,7 +93,9 @@ fn measure(way: Way, load: Load, stall: Option<Duration>) -> Result<OpenLoad, Fa
         if stored < all.ok || stored > all.ok + all.unknown + all.dropped {
             return Err(format!("{stored} additions are stored after {all:?}").into());
         }
-        Ok(OpenLoad { way, load, ends })
+        #[allow(clippy::cast_precision_loss)] // some hundred thousand
+        let writes_per_update = sent.count("UpdateItem") as f64 / all.ok as f64;
+        Ok(OpenLoad { way, load, writes_per_update, ends })
     })
 }
 

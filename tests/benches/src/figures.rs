@@ -50,6 +50,8 @@ pub struct OpenLoad {
     pub way: Way,
     /// The load.
     pub load: load::Load,
+    /// How many writes were sent for each call that ended in `Ok`.
+    pub writes_per_update: f64,
     /// How the calls of each span ended, by their beginnings.
     pub ends: Vec<Ends>,
 }
@@ -57,7 +59,7 @@ pub struct OpenLoad {
 impl OpenLoad {
     /// The heads of its columns.
     pub const HEADS: &str =
-        "way                       patience   calls/s    Ok/s    busy  unknown  dropped  failed";
+        "way                       patience   calls/s    Ok/s  writes/Ok    busy  unknown  dropped  failed";
 
     /// What the callers do when they have waited long enough.
     #[must_use]
@@ -90,8 +92,9 @@ impl fmt::Display for OpenLoad {
             [ends.busy, ends.unknown, ends.dropped, ends.failed].map(|count| percent(count, &ends));
         write!(
             f,
-            "{way:<24}  {patience:<8}  {rate:>8}  {:>6.0}  {busy:>4.1} %  {unknown:>5.1} %  {dropped:>5.1} %  {failed:>4.1} %",
+            "{way:<24}  {patience:<8}  {rate:>8}  {:>6.0}  {:>9.2}  {busy:>4.1} %  {unknown:>5.1} %  {dropped:>5.1} %  {failed:>4.1} %",
             self.goodput(),
+            self.writes_per_update,
         )
     }
 }

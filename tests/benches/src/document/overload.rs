@@ -46,7 +46,7 @@ const TIMES: [(&str, Range<usize>); 4] = [
 pub(super) fn write(page: &mut String, figures: &Overload) -> fmt::Result {
     page.push_str(INTRODUCTION);
     page.push_str(
-        "| | patience | calls/s | goodput, Ok/s | busy | unknown | dropped |\n|---|---|---:|---:|---:|---:|---:|\n",
+        "| | patience | calls/s | goodput, Ok/s | writes for an Ok | busy | unknown | dropped |\n|---|---|---:|---:|---:|---:|---:|---:|\n",
     );
     figures.rates.iter().try_for_each(|run| rate(page, run))?;
     page.push_str(STALL);
@@ -61,11 +61,12 @@ fn rate(page: &mut String, run: &OpenLoad) -> fmt::Result {
         [ends.busy, ends.unknown, ends.dropped].map(|count| significant(percent(count, &ends)));
     writeln!(
         page,
-        "| {} | {} | {} | {} | {busy} % | {unknown} % | {dropped} % |",
+        "| {} | {} | {} | {} | {:.2} | {busy} % | {unknown} % | {dropped} % |",
         run.way.name(),
         run.patience(),
         run.load.rate,
         significant(run.goodput()),
+        run.writes_per_update,
     )
 }
 
