@@ -59,21 +59,11 @@ impl Scene {
                 self.table.update("a", |counter| counter.count += 1).retry(retry).into_future()
             })
             .await;
-        let all = sum(&ends);
+        let all: Ends = ends.iter().sum();
         let applied = self.table.get("a").await.unwrap().unwrap().count;
         assert!(applied >= all.ok && applied <= all.ok + all.unknown + all.dropped, "{applied} of {all:?}");
         ends
     }
-}
-
-fn sum(ends: &[Ends]) -> Ends {
-    ends.iter().fold(Ends::default(), |sum, ends| Ends {
-        ok: sum.ok + ends.ok,
-        busy: sum.busy + ends.busy,
-        unknown: sum.unknown + ends.unknown,
-        dropped: sum.dropped + ends.dropped,
-        failed: sum.failed + ends.failed,
-    })
 }
 
 /// Row 42: one stall, as long as the patience of more than those who come meanwhile, and a load below the capacity.
@@ -86,7 +76,7 @@ async fn stall(coalesces: bool, rate: u32) {
         };
         // 0.5 s of calm, 0.7 s of the stall, 2 s to recover, and what comes then.
         let (ends, ()) = tokio::join!(scene.offer(rate, 3700 * MS, patience), stall);
-        let later = sum(&ends[32..]);
+        let later: Ends = ends[32..].iter().sum();
         println!("{rate}/s, {patience:?}: {:?}", ends.iter().map(Ends::percent_ok).collect::<Vec<_>>());
         assert!(later.percent_ok() >= 95, "{rate}/s, {patience:?}: {later:?}");
         assert_eq!(later.failed, 0, "{rate}/s, {patience:?}: {later:?}");
@@ -122,7 +112,7 @@ async fn at_four_times_the_capacity_goodput_is_at_its_peak_and_the_rest_is_refus
         let mut goodput = vec![];
         for rate in [100, 200, 400, 800] {
             let scene = Scene::new(false).await;
-            let ends = sum(&scene.offer(rate, 5 * SECOND, patience).await);
+            let ends: Ends = scene.offer(rate, 5 * SECOND, patience).await.iter().sum();
             println!("{rate}/s, {patience:?}: {ends:?}");
             goodput.push(ends);
         }

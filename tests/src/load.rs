@@ -1,13 +1,16 @@
 //! An open load: calls begin at a fixed rate, whether or not the earlier ones have ended.
 
+use std::iter::Sum;
 use std::time::Duration;
 
 use dynalock::Error;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long a caller waits for its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Patience {
     /// The call has this deadline, and ends by itself.
     Deadline(Duration),
@@ -15,18 +18,44 @@ pub enum Patience {
     Dropped(Duration),
 }
 
-/// How the calls that began in one span of time ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ends {
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
     /// Applied.
-    pub ok: usize,
+    Ok,
     /// Refused, and not applied.
-    pub busy: usize,
+    Busy,
     /// Applied or not: unknown to the caller.
-    pub unknown: usize,
+    Unknown,
     /// The caller gave up.
-    pub dropped: usize,
+    Dropped,
     /// Every other error.
+    Failed,
+}
+
+impl<T> From<Result<T, Error>> for End {
+    fn from(answer: Result<T, Error>) -> Self {
+        match answer {
+            Ok(_) => Self::Ok,
+            Err(Error::Busy { .. }) => Self::Busy,
+            Err(Error::OutcomeUnknown(_)) => Self::Unknown,
+            Err(_) => Self::Failed,
+        }
+    }
+}
+
+/// How the calls that began in one span of time ended: how many of them in each way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ends {
+    /// [`End::Ok`].
+    pub ok: usize,
+    /// [`End::Busy`].
+    pub busy: usize,
+    /// [`End::Unknown`].
+    pub unknown: usize,
+    /// [`End::Dropped`].
+    pub dropped: usize,
+    /// [`End::Failed`].
     pub failed: usize,
 }
 
@@ -43,20 +72,32 @@ impl Ends {
         100 * self.ok / self.calls().max(1)
     }
 
-    fn add<T>(&mut self, end: Option<&Result<T, Error>>) {
+    fn add(&mut self, end: End) {
         let count = match end {
-            Some(Ok(_)) => &mut self.ok,
-            Some(Err(Error::Busy { .. })) => &mut self.busy,
-            Some(Err(Error::OutcomeUnknown(_))) => &mut self.unknown,
-            Some(Err(_)) => &mut self.failed,
-            None => &mut self.dropped,
+            End::Ok => &mut self.ok,
+            End::Busy => &mut self.busy,
+            End::Unknown => &mut self.unknown,
+            End::Dropped => &mut self.dropped,
+            End::Failed => &mut self.failed,
         };
         *count += 1;
     }
 }
 
+impl<'a> Sum<&'a Ends> for Ends {
+    fn sum<I: Iterator<Item = &'a Ends>>(ends: I) -> Self {
+        ends.fold(Self::default(), |sum, ends| Self {
+            ok: sum.ok + ends.ok,
+            busy: sum.busy + ends.busy,
+            unknown: sum.unknown + ends.unknown,
+            dropped: sum.dropped + ends.dropped,
+            failed: sum.failed + ends.failed,
+        })
+    }
+}
+
 /// A load of calls.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// Calls a second.
     pub rate: u32,
@@ -76,16 +117,15 @@ impl Load {
     /// # Panics
     ///
     /// If a call panics.
-    pub async fn offer<T, F>(self, call: impl Fn(Patience) -> F) -> Vec<Ends>
+    pub async fn offer<F>(self, call: impl Fn(Patience) -> F) -> Vec<Ends>
     where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Error>> + Send + 'static,
+        F: Future<Output: Into<End>> + Send + 'static,
     {
         let begun = Instant::now();
         let spans = self.lasts.as_micros().div_ceil(self.span.as_micros());
         let mut ends = vec![Ends::default(); usize::try_from(spans).expect("fewer spans")];
         let (mut tasks, mut calls) = (JoinSet::new(), 0_u128);
-        let mut count = |(span, end): (usize, Option<Result<T, Error>>)| ends[span].add(end.as_ref());
+        let mut count = |(span, end): (usize, End)| ends[span].add(end);
         let mut tick = begun;
         loop {
             tick += TICK;
@@ -101,8 +141,10 @@ impl Load {
                 let answer = call(self.patience);
                 tasks.spawn(async move {
                     let end = match self.patience {
-                        Patience::Deadline(_) => Some(answer.await),
-                        Patience::Dropped(after) => timeout(after, answer).await.ok(),
+                        Patience::Deadline(_) => answer.await.into(),
+                        Patience::Dropped(after) => {
+                            timeout(after, answer).await.map_or(End::Dropped, Into::into)
+                        }
                     };
                     (span, end)
                 });

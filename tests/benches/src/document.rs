@@ -1,6 +1,7 @@
 //! The report: figures as a page of Markdown.
 
 pub mod backoff;
+mod overload;
 
 use std::fmt::{self, Write};
 
@@ -44,6 +45,9 @@ pub fn write(figures: &Figures) -> Result<String, fmt::Error> {
     }
     if let Some(trials) = &figures.backoff {
         backoff::write(&mut page, trials)?;
+    }
+    if let Some(figures) = &figures.overload {
+        overload::write(&mut page, figures)?;
     }
     if let Some(distinct_keys) = &figures.distinct_keys {
         page += DISTINCT_KEYS;

@@ -2,12 +2,23 @@
 
 use std::path::Path;
 
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use crate::Failure;
 use crate::contender::Way;
 
-/// A plot with one line for each way. Both axes are logarithmic.
+/// What both axes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Linear, and from 0.
+    Linear,
+    /// Logarithmic, and from the lowest point.
+    Logarithmic,
+}
+
+/// A plot with one line for each way.
 #[derive(Debug)]
 pub struct Plot<'a> {
     /// What stands above it.
@@ -16,6 +27,8 @@ pub struct Plot<'a> {
     pub across: &'a str,
     /// What the vertical axis counts.
     pub up: &'a str,
+    /// What both axes are.
+    pub scale: Scale,
     /// The lines, as points from left to right.
     pub lines: Vec<(Way, Vec<(f64, f64)>)>,
 }
@@ -58,12 +71,41 @@ impl Plot<'_> {
         let whole = SVGBackend::new(path, SIZE).into_drawing_area();
         whole.fill(&WHITE)?;
         let (area, legend) = whole.split_horizontally(LEGEND);
-        let mut chart = ChartBuilder::on(&area)
+        match self.scale {
+            Scale::Linear => self.draw_chart(&area, 0.0..right, 0.0..high * 1.05)?,
+            Scale::Logarithmic => {
+                let up = (low / 1.5..high * 1.5).log_scale();
+                self.draw_chart(&area, (left..right).log_scale(), up)?;
+            }
+        }
+
+        // In the order in which the lines end.
+        let mut ends: Vec<(Way, f64)> =
+            self.lines.iter().filter_map(|(way, points)| Some((*way, points.last()?.1))).collect();
+        ends.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        for ((way, _), top) in ends.into_iter().zip((60..).step_by(26)) {
+            legend.draw(&PathElement::new([(8, top), (34, top)], color(way).stroke_width(4)))?;
+            legend.draw(&Text::new(way.name(), (42, top - 7), (FONT, 15)))?;
+        }
+        Ok(whole.present()?)
+    }
+
+    fn draw_chart<X, Y>(
+        &self,
+        area: &DrawingArea<SVGBackend<'_>, Shift>,
+        across: X,
+        up: Y,
+    ) -> Result<(), Failure>
+    where
+        X: AsRangedCoord<Value = f64, CoordDescType: ValueFormatter<f64>>,
+        Y: AsRangedCoord<Value = f64, CoordDescType: ValueFormatter<f64>>,
+    {
+        let mut chart = ChartBuilder::on(area)
             .caption(self.title, (FONT, 20))
             .margin(12)
             .x_label_area_size(48)
             .y_label_area_size(64)
-            .build_cartesian_2d((left..right).log_scale(), (low / 1.5..high * 1.5).log_scale())?;
+            .build_cartesian_2d(across, up)?;
         chart
             .configure_mesh()
             .x_desc(self.across)
@@ -78,15 +120,6 @@ impl Plot<'_> {
             let dot = |point: &(f64, f64)| Circle::new(*point, 4, color(*way).filled());
             chart.draw_series(points.iter().map(dot))?;
         }
-
-        // In the order in which the lines end.
-        let mut ends: Vec<(Way, f64)> =
-            self.lines.iter().filter_map(|(way, points)| Some((*way, points.last()?.1))).collect();
-        ends.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        for ((way, _), top) in ends.into_iter().zip((60..).step_by(26)) {
-            legend.draw(&PathElement::new([(8, top), (34, top)], color(way).stroke_width(4)))?;
-            legend.draw(&Text::new(way.name(), (42, top - 7), (FONT, 15)))?;
-        }
-        Ok(whole.present()?)
+        Ok(())
     }
 }
