@@ -163,7 +163,7 @@ impl Target {
                     if codes.clone().any(|code| code == CHECK_FAILED) {
                         return Reason::CheckFailed(reasons);
                     }
-                    let may_pass = |code| code == "None" || Answer::named(code, None).worth() == Worth::All;
+                    let may_pass = |code| code == "None" || Answer::named(code, None) == Answer::Transient;
                     let passes = !reasons.is_empty() && codes.all(may_pass);
                     let worth = if passes { Worth::All } else { Worth::One };
                     for reason in &mut reasons {
