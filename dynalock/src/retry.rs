@@ -100,8 +100,8 @@ impl Retry {
     }
 
     /// At most this much time for one answer from DynamoDB, which includes connecting and, where they are not at hand,
-    /// fetching credentials. It holds for each of the SDK's own attempts, of reads and of writes. A shorter timeout in the
-    /// client's own configuration is kept.
+    /// fetching credentials. It holds for each of the SDK's own attempts; in the first attempt of a read, for all of them
+    /// together. A shorter timeout in the client's own configuration is kept.
     ///
     /// By default it is 4 seconds, or a quarter of the [`deadline`](Self::deadline) if that is less, but no less than 250
     /// milliseconds. After an attempt without an answer the next one gets twice as long, up to half of the deadline.
@@ -204,6 +204,11 @@ impl Budget {
     /// The timeout for each attempt of a request that may be sent again.
     pub(crate) fn attempt_timeout(&self) -> Duration {
         self.retry.one_attempt(self.timeouts)
+    }
+
+    /// When an attempt is given up that begins now.
+    pub(crate) fn attempt_deadline(&self) -> Instant {
+        (Instant::now() + self.attempt_timeout()).min(self.deadline)
     }
 
     /// Counts an attempt that ran out of time.

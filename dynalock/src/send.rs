@@ -205,7 +205,7 @@ impl LogicalWrite for Single {
                 };
                 let config = target.config(budget).interceptor(Watch::<$error>::new(attempts));
                 let call = Box::pin(request.customize().config_override(config).send());
-                target.within(budget, self.operation(), call).await.map(drop)
+                target.within(budget.deadline(), budget, self.operation(), call).await.map(drop)
             }};
         }
         match self.intent.operation {
