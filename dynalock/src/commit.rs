@@ -127,7 +127,7 @@ impl LogicalWrite for Commit {
         let watch = Watch::<TransactWriteItemsError>::new(attempts, self.repeat());
         let config = target.config(budget).interceptor(watch);
         let call = Box::pin(request.customize().config_override(config).send());
-        target.within(budget, TRANSACT, call).await.map(drop)
+        target.within(budget.deadline(), budget, TRANSACT, call).await.map(drop)
     }
 
     async fn judged(

@@ -14,7 +14,7 @@ use crate::key::FLOAT;
 use crate::recorder;
 use crate::schema::KeyAttribute;
 use crate::table::Table;
-use crate::target::Reason;
+use crate::target::{Reason, configured};
 use crate::versioned::{Versioned, schema};
 
 /// How often a table that is not yet active is looked at.
@@ -51,7 +51,11 @@ impl<T: Versioned> Table<T> {
         });
         let mut budget = self.retry().start();
         let create = create.customize().config_override(self.target().config(&budget));
-        match self.target().within(&mut budget, "CreateTable", Box::pin(create.send())).await {
+        match self
+            .target()
+            .within(budget.deadline(), &mut budget, "CreateTable", Box::pin(create.send()))
+            .await
+        {
             Ok(_) => {}
             Err(Reason::Other(failure)) if failure.code() == Some("ResourceInUseException") => {}
             Err(reason) => return Err(reason.into_error()),
@@ -72,7 +76,7 @@ impl<T: Versioned> Table<T> {
     /// The table as it is now; `None` if DynamoDB doesn't know it yet, which may be so for a moment after its creation.
     async fn describe(&self) -> Result<Option<TableDescription>> {
         let describe = self.target().client.describe_table().table_name(self.name());
-        let send = |config| describe.clone().customize().config_override(config).send();
+        let send = |config| configured!(describe.clone(), config).send();
         match self.target().ask(&mut self.retry().start(), "DescribeTable", send).await {
             Err(Error::Sdk(failure)) if failure.code() == Some("ResourceNotFoundException") => Ok(None),
             output => Ok(output?.table),

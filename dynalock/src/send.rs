@@ -233,7 +233,7 @@ impl LogicalWrite for Single {
                 };
                 let config = config.interceptor(Watch::<$error>::new(attempts, repeat));
                 let call = Box::pin(request.customize().config_override(config).send());
-                target.within(budget, self.operation(), call).await.map(drop)
+                target.within(budget.deadline(), budget, self.operation(), call).await.map(drop)
             }};
         }
         match self.intent.operation {

@@ -26,10 +26,10 @@ impl<T: Versioned> Table<T> {
     ///
     /// Only attributes that changed are written, so attributes that the struct doesn't know stay; of a field that changed, the
     /// attribute of its `#[serde(alias)]` is removed. If nothing changed, nothing is sent, and a [`condition`](Update::condition) is
-    /// not looked at. If `change` changes the key, the call fails. What it does to the version is ignored, unless it puts an object there
-    /// that is older than the item: that one would undo what others have written since, and is a [`Conflict`](Error::Conflict) that
-    /// is not tried again. `change` must not have effects of its own: it may run any number of times, as after each conflict, though never after a write whose outcome is
-    /// unknown.
+    /// not looked at. If `change` changes the key, the call fails. What it does to the version is ignored, unless it puts an object
+    /// there that is older than the item: that would undo what others have written since, and is a [`Conflict`](Error::Conflict)
+    /// that is not retried. `change` must not have effects of its own: it may run any number of times, as after each conflict,
+    /// though never after a write whose outcome is unknown.
     ///
     /// Conflicts, lost replies, timeouts, throttling and failed connections are retried.
     ///

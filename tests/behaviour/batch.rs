@@ -292,7 +292,8 @@ async fn attempts_and_deadlines_of_a_retry_are_those_of_each_item() {
     fill(&stage, 1, 5).await;
     let mut held = accounts_at(1, 5);
     let begun = Instant::now();
-    let short = Retry::default().deadline(Duration::from_secs(1));
+    let second = Duration::from_secs(1);
+    let short = Retry::default().deadline(second).attempt_timeout(second);
     table.save_all(&mut held).retry(short).concurrency(1).await.into_result().unwrap();
     assert_eq!((begun.elapsed(), gauge.requests()), (3000 * MS, 5));
 

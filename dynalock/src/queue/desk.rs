@@ -20,7 +20,6 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use tokio::time::Instant;
 
-use super::line::CallerId;
 use crate::draft::Draft;
 use crate::error::Result;
 use crate::item::Item;
@@ -84,7 +83,6 @@ impl<T> Future for UnderWay<T> {
 pub(crate) struct Reading {
     pub(crate) answer: UnderWay<Result<GetItemOutput, SdkError<GetItemError>>>,
     pub(crate) as_of: AsOf,
-    pub(crate) begun_by: CallerId,
 }
 
 /// When the state of an item was asked for.

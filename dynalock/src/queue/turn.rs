@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -17,7 +16,7 @@ use crate::key::KeyId;
 use crate::retry::{Budget, IMMEDIATE, Retry};
 use crate::schema::Schema;
 use crate::send::Single;
-use crate::target::Target;
+use crate::target::{Reason, Target};
 use crate::write::Intent;
 
 /// The size of a group with everybody who waits.
@@ -222,34 +221,22 @@ impl<'t> Turn<'t> {
     async fn read(&mut self) -> Result<()> {
         loop {
             if !matches!(self.desk, Some(Desk::Reading(_))) {
-                let (as_of, config) = (self.as_of(), self.target.config(&self.budget));
-                let answer = UnderWay::new(self.target.get_item(&self.key, true, config));
-                self.desk = Some(Desk::Reading(Reading { answer, as_of, begun_by: self.caller }));
+                let answer = UnderWay::new(self.target.get_item(&self.key, true, None));
+                self.desk = Some(Desk::Reading(Reading { answer, as_of: self.as_of() }));
             }
-            let Some(Desk::Reading(Reading { answer, as_of, begun_by })) = &mut self.desk else {
-                return Ok(());
-            };
-            let as_of = *as_of;
-            // What another caller began is waited for as long as an attempt of this one's own may take.
-            let patience =
-                if *begun_by == self.caller { Duration::MAX } else { self.budget.attempt_timeout() };
-            let answer = self.target.within(&mut self.budget, READ, Box::pin(answer));
-            let answer = tokio::time::timeout(patience, answer).await;
-            if Instant::now() >= self.budget.deadline() && !matches!(answer, Ok(Ok(_))) {
-                // The next caller goes on with the read.
-                return match answer {
-                    Ok(Err(reason)) => reason.after_wait(&mut self.budget).await,
-                    _ => Err(self.too_late(TOO_LATE)),
-                };
-            }
-            self.desk = Some(Desk::Empty);
-            match answer {
-                Ok(Ok(output)) => {
+            let Some(Desk::Reading(Reading { answer, as_of })) = &mut self.desk else { return Ok(()) };
+            let (until, as_of) = (self.budget.attempt_deadline(), *as_of);
+            match self.target.within(until, &mut self.budget, READ, Box::pin(answer)).await {
+                Ok(output) => {
                     self.desk = Some(Desk::Open(Group::new(output.item, as_of)));
                     return Ok(());
                 }
-                Ok(Err(reason)) => reason.after_wait(&mut self.budget).await?,
-                Err(_) => self.budget.timed_out(),
+                // The next caller goes on with the read.
+                Err(reason @ Reason::OutOfTime(_)) => return reason.after_wait(&mut self.budget).await,
+                Err(reason) => {
+                    self.desk = Some(Desk::Empty);
+                    reason.after_wait(&mut self.budget).await?;
+                }
             }
         }
     }
