@@ -185,7 +185,7 @@ impl View {
             versions.extend(stamps(state).map(|(_, _, version)| version));
         }
         versions.remove(&0);
-        let versions = versions.into_iter().collect();
+        let versions: Vec<u64> = versions.into_iter().collect();
         let write = Write {
             act,
             from: place(&versions, from),
