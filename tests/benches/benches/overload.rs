@@ -1,10 +1,11 @@
 //! More calls than one item can serve, and a stall of the store: how many callers get an answer in time.
 //!
 //! `cargo bench -p dynalock-benches --bench overload` lets calls begin at a fixed rate, each of which adds 1 to one account on the
-//! embedded engine, 5 ms away, by the virtual clock. The callers wait 300 ms: with a deadline, or until they drop the call. It
+//! embedded engine, 4 to 6 ms away, by the virtual clock. The callers wait 300 ms: with a deadline, or until they drop the call. It
 //! fails unless each addition that was answered with success is in the account once, and each of the others at most once.
 
 use std::future::IntoFuture;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,16 +14,17 @@ use dynalock::{Retry, Table};
 use dynalock_benches::account::{self, Account, TABLE};
 use dynalock_benches::contender::{Answer, Contender, Way};
 use dynalock_benches::figures::{OpenLoad, Overload};
+use dynalock_benches::latency::Distant;
 use dynalock_benches::raw::NaiveLoop;
 use dynalock_benches::{Failure, ended, results};
 use dynalock_tests::engines::Store;
 use dynalock_tests::load::{End, Ends, Load, Patience};
-use dynalock_tests::recording::Recording;
 use dynalock_tests::stalling::Stalling;
 use tokio::time::sleep;
 
 const KEY: &str = "alice";
-const LATENCY: Duration = Duration::from_millis(5);
+/// At random, so that nobody keeps step with anybody.
+const MILLISECONDS: RangeInclusive<u64> = 4..=6;
 const WAIT: Duration = Duration::from_millis(300);
 const DEADLINE: Patience = Patience::Deadline(WAIT);
 const DROPPED: Patience = Patience::Dropped(WAIT);
@@ -76,25 +78,27 @@ fn measure(way: Way, load: Load, stall: Option<Duration>) -> Result<OpenLoad, Fa
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {
         let store = Store::memory();
-        let distance = Stalling::new(store.http_client(), LATENCY);
-        let sent = Recording::new(distance.clone());
-        let client = Client::from_conf(store.config().http_client(sent.clone()).build());
+        let distant = Distant::new(&store, MILLISECONDS);
+        let gate = Stalling::new(distant.clone(), Duration::ZERO);
+        let client = Client::from_conf(store.config().http_client(gate.clone()).build());
         account::open(&client, [KEY]).await?;
+        let before = distant.traffic();
         let stalling = async {
             if let Some(time) = stall {
                 sleep(Overload::STALL_BEGINS).await;
-                distance.stall(time);
+                gate.stall(time);
             }
         };
         let (ends, ()) = tokio::join!(offer(way, load, &client), stalling);
 
+        let traffic = distant.traffic() - before;
         let all: Ends = ends.iter().sum();
         let stored = usize::try_from(account::read(&client, KEY).await?.balance)?;
         if stored < all.ok || stored > all.ok + all.unknown + all.dropped {
             return Err(format!("{stored} additions are stored after {all:?}").into());
         }
         #[allow(clippy::cast_precision_loss)] // some hundred thousand
-        let writes_per_update = sent.count("UpdateItem") as f64 / all.ok as f64;
+        let writes_per_update = traffic.writes as f64 / all.ok as f64;
         Ok(OpenLoad { way, load, writes_per_update, ends })
     })
 }
