@@ -225,7 +225,9 @@ impl Budget {
     pub(crate) fn only_attempt_timeout(&self) -> Duration {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let share = self.attempt_timeout().min(left);
-        self.retry.attempt_timeout.map_or_else(|| share.max(left - share), |explicit| explicit.min(left))
+        self.retry
+            .attempt_timeout
+            .map_or_else(|| share.max(left.saturating_sub(share)), |explicit| explicit.min(left))
     }
 
     /// Whether an error that is worth so many attempts may be followed by another one, as far as the error is concerned.
