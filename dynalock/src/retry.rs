@@ -223,7 +223,7 @@ impl Budget {
         let share = self.attempt_timeout().min(left);
         match self.retry.attempt_timeout {
             Some(explicit) => explicit.min(left - left / ATTEMPTS_BY_THE_DEADLINE),
-            None => share.max(left - share),
+            None => share.max(left.saturating_sub(share)),
         }
     }
 

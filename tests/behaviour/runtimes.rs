@@ -23,13 +23,13 @@ fn silent_once() -> (String, Receiver<()>) {
     thread::spawn(move || {
         for (number, connection) in listener.incoming().enumerate() {
             let (Ok(connection), tell) = (connection, tell.clone()) else { return };
-            thread::spawn(move || serve(connection, (number == 0).then_some(tell)));
+            thread::spawn(move || serve(connection, (number == 0).then_some(&tell)));
         }
     });
     (url, told)
 }
 
-fn serve(connection: TcpStream, tell: Option<Sender<()>>) -> Option<()> {
+fn serve(connection: TcpStream, tell: Option<&Sender<()>>) -> Option<()> {
     let mut answers = connection.try_clone().ok()?;
     let mut requests = BufReader::new(connection);
     for number in 0.. {
@@ -43,13 +43,13 @@ fn serve(connection: TcpStream, tell: Option<Sender<()>>) -> Option<()> {
             if let Some(value) = line.strip_prefix("content-length:") {
                 length = value.trim().parse().ok()?;
             } else if let Some(value) = line.strip_prefix("x-amz-target:") {
-                operation = value.rsplit('.').next()?.to_owned();
+                value.rsplit('.').next()?.clone_into(&mut operation);
             } else if line.is_empty() {
                 break;
             }
         }
         requests.read_exact(&mut vec![0; length]).ok()?;
-        if let Some(tell) = tell.as_ref().filter(|_| number == 1) {
+        if let Some(tell) = tell.filter(|_| number == 1) {
             tell.send(()).ok()?;
             continue;
         }

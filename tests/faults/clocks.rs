@@ -33,7 +33,7 @@ struct Clock(Arc<Mutex<SystemTime>>);
 
 impl Clock {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000))))
+        Self(Arc::new(Mutex::new(SystemTime::UNIX_EPOCH + Duration::from_hours(500_000))))
     }
 
     fn advance(&self, time: Duration) {
