@@ -4,19 +4,15 @@ use std::convert::Infallible;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
 use crate::call::{Ended, Tally, observed};
 use crate::condition::Condition;
 use crate::draft::Draft;
-use crate::error::{Conflict, Error, Result};
-use crate::expect::Expect;
+use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::key::IntoKey;
 use crate::options::{Options, option_methods, shows};
 use crate::queue::{ANY_SIZE, Outcome, Turn};
 use crate::save::raise;
-use crate::schema::VersionNumber;
 use crate::table::{BoxFuture, Table};
 use crate::versioned::{Versioned, schema, snapshot};
 
@@ -26,10 +22,9 @@ impl<T: Versioned> Table<T> {
     ///
     /// Only attributes that changed are written, so attributes that the struct doesn't know stay; of a field that changed, the
     /// attribute of its `#[serde(alias)]` is removed. If nothing changed, nothing is sent, and a [`condition`](Update::condition) is
-    /// not looked at. If `change` changes the key, the call fails. What it does to the version is ignored, unless it puts an object
-    /// there that is older than the item: that would undo what others have written since, and is a [`Conflict`](Error::Conflict)
-    /// that is not retried. `change` must not have effects of its own: it may run any number of times, as after each conflict,
-    /// though never after a write whose outcome is unknown.
+    /// not looked at. If `change` changes the key, the call fails. What it does to the version is ignored. `change` must not have
+    /// effects of its own: it may run any number of times, as after each conflict, though never after a write whose outcome is
+    /// unknown.
     ///
     /// Conflicts, lost replies, timeouts, throttling and failed connections are retried.
     ///
@@ -230,7 +225,7 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, '_, T, C> {
     /// Makes the change in the item. Returns what comes of that, and whether there is anything to write.
     fn apply(&mut self, key: &Item, draft: &mut Draft) -> Result<Result<(T, bool), E>> {
         let Self { table, init, closure } = self;
-        let (now, schema) = (|| table.target().now(), schema::<T>());
+        let now = || table.target().now();
         let Some(item) = draft.item() else {
             let init = init.as_mut().ok_or(Error::NotFound)?;
             let mut object = init();
@@ -247,15 +242,6 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, '_, T, C> {
         let version = object.__version();
         if let Err(refused) = closure(&mut object) {
             return Ok(Err(refused));
-        }
-        // Versions only rise: the closure has put an object there that somebody held before others wrote.
-        let older = object.__version().to_u64().filter(|held| (1..read.number()).contains(held));
-        if let Some(held) = older {
-            let mut current = before.into_item();
-            current.insert(schema.version.to_owned(), AttributeValue::N(read.number().to_string()));
-            let conflict =
-                Conflict::new(table.name(), schema, Expect::version(held), key.clone(), Some(current));
-            return Err(Error::Conflict(Box::new(conflict)));
         }
         object.__set_version(version);
         let is_changed = snapshot(&object)

@@ -87,26 +87,6 @@ async fn what_a_closure_does_to_the_version_is_ignored() {
     assert_eq!(stage.sent()[1], r#"UpdateItem {id: "alice"} SET version=2,balance=1 IF version=1"#);
 }
 
-/// Versions only rise, so an object of a lower one was held while others wrote.
-#[tokio::test]
-async fn a_closure_that_puts_an_older_object_there_undoes_nothing() {
-    let (stage, accounts) = stage().await;
-    let held = accounts.get("alice").await.unwrap().unwrap();
-    accounts.update("alice", |account| account.balance = 7).await.unwrap();
-    for table in [accounts.clone(), accounts.coalescing()] {
-        let mut runs = 0;
-        let change = |account: &mut Account| {
-            runs += 1;
-            *account = held.clone();
-            account.balance += 1;
-        };
-        let Err(Error::Conflict(conflict)) = table.update("alice", change).await else { panic!("written") };
-        assert_eq!((conflict.expected(), conflict.actual(), runs), (1, Some(2), 1));
-        assert_eq!(conflict.current::<Account>().unwrap().balance, 7);
-        assert_eq!(stage.stored_alice().await["balance"], 7);
-    }
-}
-
 #[tokio::test]
 async fn a_closure_that_changes_the_key_is_refused() {
     let (stage, accounts) = stage().await;
