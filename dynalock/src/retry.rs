@@ -222,7 +222,7 @@ impl Budget {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let share = self.attempt_timeout().min(left);
         match self.retry.attempt_timeout {
-            Some(explicit) => explicit.min(left - left / ATTEMPTS_BY_THE_DEADLINE),
+            Some(explicit) => explicit.min(left / ATTEMPTS_BY_THE_DEADLINE * (ATTEMPTS_BY_THE_DEADLINE - 1)),
             None => share.max(left.saturating_sub(share)),
         }
     }

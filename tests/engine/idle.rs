@@ -121,7 +121,7 @@ async fn creates_that_meet_a_closing_connection() {
             while let Ok(operation) = operations.try_recv() {
                 reads += u32::from(operation == "GetItem");
             }
-            let next = Instant::now() + (IDLE - around) + (2 * around).mul_f64(fastrand::f64());
+            let next = Instant::now() + IDLE.saturating_sub(around) + (2 * around).mul_f64(fastrand::f64());
             while Instant::now() < next {
                 tokio::task::yield_now().await;
             }
