@@ -1,5 +1,6 @@
 //! A create that may have been applied is not sent again: others may have deleted the item, and a copy would bring it back.
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig, R
 use aws_sdk_dynamodb::config::{self, ConfigBag, HttpClient, Intercept, RuntimeComponents, SharedHttpClient};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+use aws_smithy_async::time::StaticTimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -377,4 +379,40 @@ async fn a_create_in_doubt_is_looked_for_until_a_read_succeeds() {
     let error = world.table.create(&mut Account::bob()).retry(short).await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
     assert!(causes(&error).contains("GetItem"), "{}", causes(&error));
+}
+
+#[derive(Debug, serde::Serialize, serde::Deserialize, dynalock::Versioned)]
+struct Ticket {
+    #[dynalock(partition_key)]
+    id: String,
+    #[dynalock(version, start = "clock")]
+    version: u64,
+}
+
+/// Row 41: a create reads the clock when it is called. One that another create and delete overtake begins below the version that
+/// the other one had, by the time in between, as the guide says.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_is_overtaken_begins_at_its_own_clock_reading() {
+    let world = World::new().await;
+    let at = |config: config::Builder, seconds| {
+        let config = config.time_source(StaticTimeSource::from_secs(seconds));
+        Table::<Ticket>::new(&Client::from_conf(config.build()), "tickets")
+    };
+    let ours = at(world.client.config().to_builder(), 1_000);
+    // Past the faults.
+    let theirs = at(world.store.client().config().to_builder(), 1_010);
+    ours.create_table().await.unwrap();
+    let ticket = || Ticket { id: "a".into(), version: 0 };
+    let (mut held_up, mut overtaking) = (ticket(), ticket());
+    let gate = world.faults.hold_up("PutItem");
+    let overtake = async {
+        gate.reached().await;
+        theirs.create(&mut overtaking).await.unwrap();
+        theirs.delete(&overtaking).await.unwrap();
+        gate.open();
+    };
+    let (created, ()) = tokio::join!(ours.create(&mut held_up).into_future(), overtake);
+    created.unwrap();
+    assert_eq!((held_up.version, overtaking.version), (1_000_000_000, 1_010_000_000));
+    assert_eq!(ours.get("a").await.unwrap().unwrap().version, held_up.version);
 }
