@@ -14,7 +14,7 @@ use crate::key::FLOAT;
 use crate::recorder;
 use crate::schema::KeyAttribute;
 use crate::table::Table;
-use crate::target::{Reason, configured};
+use crate::target::{Reason, send_with};
 use crate::versioned::{Versioned, schema};
 
 /// How often a table that is not yet active is looked at.
@@ -76,7 +76,7 @@ impl<T: Versioned> Table<T> {
     /// The table as it is now; `None` if DynamoDB doesn't know it yet, which may be so for a moment after its creation.
     async fn describe(&self) -> Result<Option<TableDescription>> {
         let describe = self.target().client.describe_table().table_name(self.name());
-        let send = |config| configured!(describe.clone(), config).send();
+        let send = |config| send_with!(config, describe.clone());
         match self.target().ask(&mut self.retry().start(), "DescribeTable", send).await {
             Err(Error::Sdk(failure)) if failure.code() == Some("ResourceNotFoundException") => Ok(None),
             output => Ok(output?.table),

@@ -14,7 +14,7 @@ use crate::key::{IntoKey, KeyId};
 use crate::options::shows;
 use crate::retry::{Budget, Retry};
 use crate::table::{BoxFuture, Table};
-use crate::target::configured;
+use crate::target::send_with;
 use crate::versioned::{Versioned, schema};
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
@@ -173,7 +173,7 @@ impl<T: Versioned> GetMany<T> {
         // The one required member is set, so the build does not fail.
         let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
         let request = target.client.batch_get_item().set_request_items(keys);
-        let send = |config| configured!(request.clone(), config).send();
+        let send = |config| send_with!(config, request.clone());
         let output = target.ask(budget, BATCH, send).await?;
         let unusable = |problem| self.unusable(problem);
         let items = of_one_table(output.responses).map_err(unusable)?;

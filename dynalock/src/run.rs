@@ -19,7 +19,7 @@ use crate::key::KeyId;
 use crate::retry::Budget;
 use crate::schema::Schema;
 use crate::snapshot::Snapshot;
-use crate::target::{Target, configured};
+use crate::target::{Target, send_with};
 use crate::write::{ConditionalWrite, Kind};
 
 const READ: &str = "TransactGetItems";
@@ -252,7 +252,7 @@ async fn read_at_once(client: &Client, entries: &[&Entry], budget: &mut Budget) 
     });
     let request = client.transact_get_items().set_transact_items(Some(gets.collect()));
     let target = Target::of_all(client, entries.iter().map(|entry| &entry.target));
-    let send = |config| configured!(request.clone(), config).send();
+    let send = |config| send_with!(config, request.clone());
     let output = target.ask(budget, READ, send).await?;
     let responses = output.responses.unwrap_or_default();
     // They come by position, and one that is missing is no item that is missing.

@@ -53,19 +53,20 @@ pub(crate) enum Reason {
     Other(SdkFailure),
 }
 
-/// A request with a configuration of its own, if there is one.
-macro_rules! configured {
-    ($request:expr, $config:expr) => {{
-        let (request, config): (_, Option<aws_sdk_dynamodb::config::Builder>) =
-            ($request.customize(), $config);
-        match config {
-            Some(config) => request.config_override(config),
-            None => request,
+/// Sends a request, with a configuration of its own if there is one.
+macro_rules! send_with {
+    ($config:expr, $request:expr) => {{
+        let (config, request): (Option<aws_sdk_dynamodb::config::Builder>, _) = ($config, $request);
+        async move {
+            match config {
+                Some(config) => request.customize().config_override(config).send().await,
+                None => request.send().await,
+            }
         }
     }};
 }
 
-pub(crate) use configured;
+pub(crate) use send_with;
 
 impl Target {
     pub(crate) fn new(client: Client, table: String) -> Self {
@@ -255,7 +256,7 @@ impl Target {
         config: Option<config::Builder>,
     ) -> impl Future<Output = Result<GetItemOutput, SdkError<GetItemError>>> + Send + use<> {
         let request = self.client.get_item().table_name(&*self.table).consistent_read(consistent);
-        configured!(request.set_key(Some(key.clone())), config).send()
+        send_with!(config, request.set_key(Some(key.clone())))
     }
 
     /// Microseconds since 1970, by the client's clock.

@@ -2,7 +2,7 @@
 
 use dynalock::testing::Fault;
 use dynalock::{Deleted, Error, Versioned};
-use dynalock_tests::runtimes::retry;
+use dynalock_tests::runtimes::{retry, sdk_attempts};
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Call, Done};
@@ -77,7 +77,9 @@ pub(crate) async fn a_late_duplicate_after_a_closure_ran_again_has_no_effect() {
 async fn a_late_request_after_an_unknown_outcome_is_applied_at_most_once() {
     for (call, stamps) in both(Call::ALL) {
         let world = World::of(stamps).await;
-        world.faults.script(call.operation(), vec![LATE; if call.creates() { 1 } else { 9 }]);
+        world
+            .faults
+            .script(call.operation(), vec![LATE; if call.creates() { 1 } else { 3 * sdk_attempts() }]);
         let ended = call.run_with(&world, retry(&[]).attempts(3)).await;
         ended.assert_refused(call, &world, |error| matches!(error, Error::OutcomeUnknown(_))).await;
         everything_arrives(&world).await;
