@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use dynalock::{Error, Retry};
 use dynalock_tests::polling::together;
 use dynalock_tests::runtimes::retry;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::world::{Journal, MS, World, add, add_each};
@@ -101,6 +102,32 @@ async fn a_sender_without_attempts_left_answers_conflict_and_takes_nobody_with_i
         assert_eq!(world.stored().await.entries, [50, 2, 3]);
         world.assert_is_quiet().await;
     }
+}
+
+/// A caller that goes on with the write of one that is gone has all of its own attempts left.
+#[tokio::test(start_paused = true)]
+async fn what_a_dropped_sender_has_tried_costs_the_others_no_attempt() {
+    let world = World::new().await;
+    let table = &world.coalescing;
+    let gone = Notify::new();
+    let sender = async {
+        tokio::select! {
+            answer = add(table, 1) => panic!("{answer:?}"),
+            () = gone.notified() => {}
+        }
+    };
+    let two = add(&table.clone().with_retry(Retry::default().attempts(2)), 2);
+    let rival = async {
+        overtake(&world, 2).await;
+        let meanwhile = async {
+            gone.notify_one();
+            world.rival_adds(52).await;
+        };
+        world.overtake("UpdateItem", meanwhile).await;
+    };
+    let ((), two, ()) = tokio::join!(sender, two, rival);
+    assert_eq!(two.unwrap().entries, [50, 51, 52, 2]);
+    world.assert_is_quiet().await;
 }
 
 /// What others sent for a caller costs it no attempt.

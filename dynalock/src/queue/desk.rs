@@ -20,6 +20,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use tokio::time::Instant;
 
+use super::line::CallerId;
 use crate::draft::Draft;
 use crate::error::Result;
 use crate::item::Item;
@@ -124,6 +125,8 @@ pub(crate) struct Flight {
     pub(crate) as_of: AsOf,
     /// When it ends at the latest.
     pub(crate) deadline: Instant,
+    /// Whose budget it has.
+    pub(crate) sender: CallerId,
 }
 
 /// How a write ended, and what is left of the budget that it had.

@@ -261,7 +261,8 @@ impl<'t> Turn<'t> {
             let sent = target.settle(&mut Single::of(write), &Arc::default(), &mut budget).await;
             Landed { sent, budget }
         });
-        self.desk = Some(Desk::InFlight(Flight { landing, intent, written, as_of, deadline }));
+        let sender = self.caller;
+        self.desk = Some(Desk::InFlight(Flight { landing, intent, written, as_of, deadline, sender }));
         self.land().await
     }
 
@@ -288,13 +289,15 @@ impl<'t> Turn<'t> {
             self.line.answer(&Answer::Done(Outcome::Again));
             return Ok(());
         };
-        let Some(Desk::InFlight(Flight { intent, written, as_of, .. })) = self.desk.replace(Desk::Empty)
+        let Some(Desk::InFlight(Flight { intent, written, as_of, sender, .. })) =
+            self.desk.replace(Desk::Empty)
         else {
             return Ok(());
         };
         self.line.took(as_of.begun.elapsed());
         let is_member = self.line.is_member(self.caller);
-        if is_member {
+        // What another caller sent costs this one no attempt.
+        if sender == self.caller {
             self.budget.resume(budget);
         }
         match sent {

@@ -73,7 +73,7 @@ fn open() -> Desk {
 
 fn in_flight() -> Desk {
     let (landing, deadline) = (UnderWay::new(std::future::pending()), Instant::now());
-    Desk::InFlight(Flight { landing, intent: intent(), written: None, as_of: as_of(), deadline })
+    Desk::InFlight(Flight { landing, intent: intent(), written: None, as_of: as_of(), deadline, sender: 0 })
 }
 
 impl World {
