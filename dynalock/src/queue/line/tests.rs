@@ -72,8 +72,9 @@ fn open() -> Desk {
 }
 
 fn in_flight() -> Desk {
-    let (landing, deadline) = (UnderWay::new(std::future::pending()), Instant::now());
-    Desk::InFlight(Flight { landing, intent: intent(), written: None, as_of: as_of(), deadline })
+    let landing = UnderWay::new(std::future::pending());
+    let (attempts, limits) = (Arc::default(), Retry::default().start().limits());
+    Desk::InFlight(Flight { landing, intent: intent(), attempts, written: None, as_of: as_of(), limits })
 }
 
 impl World {
