@@ -22,6 +22,7 @@ use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 
+use super::line::CallerId;
 use crate::attempts::Attempts;
 use crate::draft::Draft;
 use crate::error::Result;
@@ -133,6 +134,8 @@ impl Group {
 pub(crate) struct Flight {
     pub(crate) landing: UnderWay<Landed>,
     pub(crate) intent: Intent,
+    /// Whose budget it uses.
+    pub(crate) sender: CallerId,
     /// Of which each is the same request.
     pub(crate) attempts: Arc<Attempts>,
     /// The item once the write went through, where that is known.

@@ -259,7 +259,9 @@ impl<'t> Turn<'t> {
         let Some(limits) = self.line.mark_sent(intent) else { return Ok(()) };
         let attempts = Arc::default();
         let landing = self.launch(Single::of(write), &attempts, limits);
-        self.desk = Some(Desk::InFlight(Flight { landing, intent, attempts, written, as_of, limits }));
+        let sender = self.caller;
+        self.desk =
+            Some(Desk::InFlight(Flight { landing, intent, sender, attempts, written, as_of, limits }));
         self.land().await
     }
 
@@ -273,7 +275,7 @@ impl<'t> Turn<'t> {
     }
 
     /// Sees to it that the write under way goes on where this caller is: one from another runtime is sent again as it was. Gives
-    /// up one that never left.
+    /// up one that never left, or that nobody waits for.
     fn fetch(&mut self) {
         let Some(Desk::InFlight(mut flight)) = self
             .desk
@@ -281,9 +283,10 @@ impl<'t> Turn<'t> {
         else {
             return;
         };
-        if flight.attempts.can_be_repeated() {
+        if self.line.is_awaited() && flight.attempts.can_be_repeated() {
             let write = Single::again(flight.intent, self.key.clone());
             flight.landing = self.launch(write, &flight.attempts, flight.limits);
+            flight.sender = self.caller;
             self.desk = Some(Desk::InFlight(flight));
         } else {
             self.desk = Some(Desk::Empty);
@@ -306,7 +309,7 @@ impl<'t> Turn<'t> {
         } else {
             timeout_at(deadline, &mut flight.landing).await.ok()
         };
-        let Some(Landed { sent, budget }) = landed else {
+        let Some(Landed { mut sent, budget }) = landed else {
             if Instant::now() >= deadline {
                 // The next caller goes on with it.
                 return Err(self.too_late(TOO_LATE));
@@ -315,14 +318,18 @@ impl<'t> Turn<'t> {
             self.line.answer(&Answer::Done(Outcome::Again));
             return Ok(());
         };
-        let Some(Desk::InFlight(Flight { intent, written, as_of, .. })) = self.desk.replace(Desk::Empty)
+        let Some(Desk::InFlight(Flight { intent, sender, written, as_of, .. })) =
+            self.desk.replace(Desk::Empty)
         else {
             return Ok(());
         };
         self.line.took(as_of.begun.elapsed());
         let is_member = self.line.is_member(self.caller);
-        if is_member {
+        if is_member && sender == self.caller {
             self.budget.resume(budget);
+        } else if is_member {
+            // The sender is gone, and what it had left is not this caller's.
+            sent = sent.map_err(|error| self.budget.refused(error));
         }
         match sent {
             Ok(_) => {

@@ -74,7 +74,8 @@ fn open() -> Desk {
 fn in_flight() -> Desk {
     let landing = UnderWay::new(std::future::pending());
     let (attempts, limits) = (Arc::default(), Retry::default().start().limits());
-    Desk::InFlight(Flight { landing, intent: intent(), attempts, written: None, as_of: as_of(), limits })
+    let (intent, sender, as_of) = (intent(), 0, as_of());
+    Desk::InFlight(Flight { landing, intent, sender, attempts, written: None, as_of, limits })
 }
 
 impl World {
