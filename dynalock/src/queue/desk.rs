@@ -40,7 +40,7 @@ pub(crate) enum Desk {
     Reading(Reading),
     /// It is known, perhaps with changes that are not sent yet.
     Open(Group),
-    InFlight(Flight),
+    InFlight(Box<Flight>),
 }
 
 impl Desk {
@@ -52,8 +52,8 @@ impl Desk {
     /// The desk as the next caller finds it.
     pub(crate) fn handed_on(self) -> Self {
         match self {
-            Self::Reading(Reading { answer: UnderWay { is_broken: true, .. }, .. })
-            | Self::InFlight(Flight { landing: UnderWay { is_broken: true, .. }, .. }) => Self::Empty,
+            Self::Reading(reading) if reading.answer.is_broken => Self::Empty,
+            Self::InFlight(flight) if flight.landing.is_broken => Self::Empty,
             desk => desk,
         }
     }

@@ -260,8 +260,8 @@ impl<'t> Turn<'t> {
         let attempts = Arc::default();
         let landing = self.launch(Single::of(write), &attempts, limits);
         let sender = self.caller;
-        self.desk =
-            Some(Desk::InFlight(Flight { landing, intent, sender, attempts, written, as_of, limits }));
+        let flight = Flight { landing, intent, sender, attempts, written, as_of, limits };
+        self.desk = Some(Desk::InFlight(flight.into()));
         self.land().await
     }
 
@@ -277,12 +277,9 @@ impl<'t> Turn<'t> {
     /// Sees to it that the write under way goes on where this caller is: one from another runtime is sent again as it was. Gives
     /// up one that never left, or that nobody waits for.
     fn fetch(&mut self) {
-        let Some(Desk::InFlight(mut flight)) = self
-            .desk
-            .take_if(|desk| matches!(desk, Desk::InFlight(Flight { landing, .. }) if !landing.is_here()))
-        else {
-            return;
-        };
+        let is_elsewhere =
+            |desk: &mut Desk| matches!(desk, Desk::InFlight(flight) if !flight.landing.is_here());
+        let Some(Desk::InFlight(mut flight)) = self.desk.take_if(is_elsewhere) else { return };
         if self.line.is_awaited() && flight.attempts.can_be_repeated() {
             let write = Single::again(flight.intent, self.key.clone());
             flight.landing = self.launch(write, &flight.attempts, flight.limits);
@@ -318,11 +315,8 @@ impl<'t> Turn<'t> {
             self.line.answer(&Answer::Done(Outcome::Again));
             return Ok(());
         };
-        let Some(Desk::InFlight(Flight { intent, sender, written, as_of, .. })) =
-            self.desk.replace(Desk::Empty)
-        else {
-            return Ok(());
-        };
+        let Some(Desk::InFlight(flight)) = self.desk.replace(Desk::Empty) else { return Ok(()) };
+        let Flight { intent, sender, written, as_of, .. } = *flight;
         self.line.took(as_of.begun.elapsed());
         let is_member = self.line.is_member(self.caller);
         if is_member && sender == self.caller {

@@ -75,7 +75,7 @@ fn in_flight() -> Desk {
     let landing = UnderWay::new(std::future::pending());
     let (attempts, limits) = (Arc::default(), Retry::default().start().limits());
     let (intent, sender, as_of) = (intent(), 0, as_of());
-    Desk::InFlight(Flight { landing, intent, sender, attempts, written: None, as_of, limits })
+    Desk::InFlight(Flight { landing, intent, sender, attempts, written: None, as_of, limits }.into())
 }
 
 impl World {
