@@ -332,6 +332,10 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// What bounds a request that serves two calls: it lasts as long as the more patient of them, and one that hangs is given up
     /// as soon as either of them would give it up.
     pub(crate) fn join(self, other: Self) -> Self {

@@ -189,6 +189,11 @@ impl Single {
         Self { intent: write.intent(), key: write.key(), write: Some(write) }
     }
 
+    /// A write of the item under `key` whose request its attempts have kept.
+    pub(crate) fn again(intent: Intent, key: Item) -> Self {
+        Self { intent, key, write: None }
+    }
+
     fn conflict(&self, target: &Target, item: Option<Item>, error: fn(Box<Conflict>) -> Error) -> Error {
         let Intent { schema, expect, .. } = self.intent;
         error(Box::new(Conflict::new(&target.table, schema, expect, self.key.clone(), item)))

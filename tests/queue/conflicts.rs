@@ -1,5 +1,6 @@
 //! Other programs that write the same item.
 
+use std::future::IntoFuture;
 use std::sync::Mutex;
 
 use dynalock::{Error, Retry};
@@ -104,32 +105,6 @@ async fn a_sender_without_attempts_left_answers_conflict_and_takes_nobody_with_i
     }
 }
 
-/// A caller that goes on with the write of one that is gone has all of its own attempts left.
-#[tokio::test(start_paused = true)]
-async fn what_a_dropped_sender_has_tried_costs_the_others_no_attempt() {
-    let world = World::new().await;
-    let table = &world.coalescing;
-    let gone = Notify::new();
-    let sender = async {
-        tokio::select! {
-            answer = add(table, 1) => panic!("{answer:?}"),
-            () = gone.notified() => {}
-        }
-    };
-    let two = add(&table.clone().with_retry(Retry::default().attempts(2)), 2);
-    let rival = async {
-        overtake(&world, 2).await;
-        let meanwhile = async {
-            gone.notify_one();
-            world.rival_adds(52).await;
-        };
-        world.overtake("UpdateItem", meanwhile).await;
-    };
-    let ((), two, ()) = tokio::join!(sender, two, rival);
-    assert_eq!(two.unwrap().entries, [50, 51, 52, 2]);
-    world.assert_is_quiet().await;
-}
-
 /// What others sent for a caller costs it no attempt.
 #[tokio::test(start_paused = true)]
 async fn a_member_without_retries_is_in_the_second_batch_too() {
@@ -176,4 +151,31 @@ pub(crate) async fn programs_that_queue_within_lose_nothing_to_each_other() {
     assert_eq!(entries, all);
     world.assert_is_quiet().await;
     others.assert_is_quiet().await;
+}
+
+/// Who goes on with the write of a caller that is gone has its own attempts left, and not what that one had.
+#[tokio::test(start_paused = true)]
+async fn who_goes_on_with_a_write_keeps_its_own_attempts() {
+    let world = World::new().await;
+    let table = &world.coalescing;
+    let gone = tokio::sync::Notify::new();
+    let sender = async {
+        tokio::select! {
+            ended = add(table, 1) => panic!("it ended: {ended:?}"),
+            () = gone.notified() => {}
+        }
+    };
+    let retry = Retry::default().attempts(3);
+    let member = table.update("a", |journal| journal.entries.push(2)).retry(retry).into_future();
+    let rivals = async {
+        overtake(&world, 4).await;
+        let drop_it = async {
+            gone.notify_one();
+            world.rival_adds(60).await;
+        };
+        world.overtake("UpdateItem", drop_it).await;
+    };
+    let ((), member, ()) = tokio::join!(sender, member, rivals);
+    assert_eq!(member.unwrap().entries.last(), Some(&2));
+    world.assert_is_quiet().await;
 }

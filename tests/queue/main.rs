@@ -10,6 +10,7 @@ mod creation;
 mod deadlines;
 mod denied;
 mod dropped;
+mod elsewhere;
 mod limits;
 mod lost;
 mod overload;

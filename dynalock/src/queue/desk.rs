@@ -14,17 +14,20 @@
 //! ```
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
+use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 
 use super::line::CallerId;
+use crate::attempts::Attempts;
 use crate::draft::Draft;
 use crate::error::Result;
 use crate::item::Item;
-use crate::retry::Budget;
+use crate::retry::{Budget, Limits};
 use crate::send::Applied;
 use crate::write::Intent;
 
@@ -37,7 +40,7 @@ pub(crate) enum Desk {
     Reading(Reading),
     /// It is known, perhaps with changes that are not sent yet.
     Open(Group),
-    InFlight(Flight),
+    InFlight(Box<Flight>),
 }
 
 impl Desk {
@@ -49,8 +52,8 @@ impl Desk {
     /// The desk as the next caller finds it.
     pub(crate) fn handed_on(self) -> Self {
         match self {
-            Self::Reading(Reading { answer: UnderWay { is_broken: true, .. }, .. })
-            | Self::InFlight(Flight { landing: UnderWay { is_broken: true, .. }, .. }) => Self::Empty,
+            Self::Reading(reading) if reading.answer.is_broken => Self::Empty,
+            Self::InFlight(flight) if flight.landing.is_broken => Self::Empty,
             desk => desk,
         }
     }
@@ -59,14 +62,25 @@ impl Desk {
 /// What is under way for all who wait, and polled by the caller whose turn it is.
 pub(crate) struct UnderWay<T> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
+    /// Which has its timers and its connection, and may end before it.
+    runtime: Option<runtime::Id>,
     /// It is being polled, or a panic ended that, as one of an interceptor of the client's.
     is_broken: bool,
 }
 
 impl<T> UnderWay<T> {
     pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { future: Box::pin(future), is_broken: false }
+        Self { future: Box::pin(future), runtime: runtime(), is_broken: false }
     }
+
+    /// Whether it goes on where it is polled now. On another runtime it could wait for ever for timers that nobody drives, or panic.
+    pub(crate) fn is_here(&self) -> bool {
+        self.runtime == runtime()
+    }
+}
+
+fn runtime() -> Option<runtime::Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
 }
 
 impl<T> Future for UnderWay<T> {
@@ -120,13 +134,15 @@ impl Group {
 pub(crate) struct Flight {
     pub(crate) landing: UnderWay<Landed>,
     pub(crate) intent: Intent,
+    /// Whose budget it uses.
+    pub(crate) sender: CallerId,
+    /// Of which each is the same request.
+    pub(crate) attempts: Arc<Attempts>,
     /// The item once the write went through, where that is known.
     pub(crate) written: Option<Item>,
     pub(crate) as_of: AsOf,
-    /// When it ends at the latest.
-    pub(crate) deadline: Instant,
-    /// Whose budget it has.
-    pub(crate) sender: CallerId,
+    /// When it ends at the latest, and how often it is sent.
+    pub(crate) limits: Limits,
 }
 
 /// How a write ended, and what is left of the budget that it had.

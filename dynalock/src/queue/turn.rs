@@ -8,12 +8,13 @@ use tokio::time::{Instant, timeout_at};
 use super::Queues;
 use super::desk::{AsOf, Desk, Flight, Group, Landed, Reading, UnderWay};
 use super::line::{Answer, CallerId, Line, Outcome, Status, Step};
+use crate::attempts::Attempts;
 use crate::call::Tally;
 use crate::condition::Condition;
 use crate::error::{Error, Result, Unknown};
 use crate::item::Item;
 use crate::key::KeyId;
-use crate::retry::{Budget, IMMEDIATE, Retry};
+use crate::retry::{Budget, IMMEDIATE, Limits, Retry};
 use crate::schema::Schema;
 use crate::send::Single;
 use crate::target::{Reason, Target};
@@ -220,7 +221,8 @@ impl<'t> Turn<'t> {
     /// Reads the item. A read that is under way is waited for, whoever began it.
     async fn read(&mut self) -> Result<()> {
         loop {
-            if !matches!(self.desk, Some(Desk::Reading(_))) {
+            // One that was begun on another runtime is begun again.
+            if !matches!(&self.desk, Some(Desk::Reading(reading)) if reading.answer.is_here()) {
                 let answer = UnderWay::new(self.target.get_item(&self.key, true, None));
                 self.desk = Some(Desk::Reading(Reading { answer, as_of: self.as_of() }));
             }
@@ -255,32 +257,56 @@ impl<'t> Turn<'t> {
         let intent = write.intent();
         // From here on the change of every member may be applied.
         let Some(limits) = self.line.mark_sent(intent) else { return Ok(()) };
-        let mut budget = self.budget.share(limits);
-        let (target, deadline) = (self.target.clone(), budget.deadline());
-        let landing = UnderWay::new(async move {
-            let sent = target.settle(&mut Single::of(write), &Arc::default(), &mut budget).await;
-            Landed { sent, budget }
-        });
+        let attempts = Arc::default();
+        let landing = self.launch(Single::of(write), &attempts, limits);
         let sender = self.caller;
-        self.desk = Some(Desk::InFlight(Flight { landing, intent, written, as_of, deadline, sender }));
+        let flight = Flight { landing, intent, sender, attempts, written, as_of, limits };
+        self.desk = Some(Desk::InFlight(flight.into()));
         self.land().await
+    }
+
+    fn launch(&mut self, mut write: Single, attempts: &Arc<Attempts>, limits: Limits) -> UnderWay<Landed> {
+        let (target, attempts) = (self.target.clone(), Arc::clone(attempts));
+        let mut budget = self.budget.share(limits);
+        UnderWay::new(async move {
+            let sent = target.settle(&mut write, &attempts, &mut budget).await;
+            Landed { sent, budget }
+        })
+    }
+
+    /// Sees to it that the write under way goes on where this caller is: one from another runtime is sent again as it was. Gives
+    /// up one that never left, or that nobody waits for.
+    fn fetch(&mut self) {
+        let is_elsewhere =
+            |desk: &mut Desk| matches!(desk, Desk::InFlight(flight) if !flight.landing.is_here());
+        let Some(Desk::InFlight(mut flight)) = self.desk.take_if(is_elsewhere) else { return };
+        if self.line.is_awaited() && flight.attempts.can_be_repeated() {
+            let write = Single::again(flight.intent, self.key.clone());
+            flight.landing = self.launch(write, &flight.attempts, flight.limits);
+            flight.sender = self.caller;
+            self.desk = Some(Desk::InFlight(flight));
+        } else {
+            self.desk = Some(Desk::Empty);
+            self.line.answer(&Answer::Done(Outcome::Again));
+        }
     }
 
     /// Waits for the write that is under way, and answers its members. The error is for this caller alone.
     async fn land(&mut self) -> Result<()> {
+        self.fetch();
         let Some(Desk::InFlight(flight)) = &mut self.desk else { return Ok(()) };
         let deadline = self.budget.deadline();
         let landed = if !self.line.is_awaited() {
             // Its callers are gone. What it writes would save a read, but is not worth more than that.
             let patience = self.line.time_for_a_turn();
             timeout_at(deadline.min(Instant::now() + patience), &mut flight.landing).await.ok()
-        } else if flight.deadline <= deadline {
+        } else if flight.limits.deadline() <= deadline {
             // It ends by itself, and then says more than that time is up.
             Some((&mut flight.landing).await)
         } else {
             timeout_at(deadline, &mut flight.landing).await.ok()
         };
-        let Some(Landed { sent, budget }) = landed else {
+        let Some(Landed { mut sent, budget }) = landed else {
             if Instant::now() >= deadline {
                 // The next caller goes on with it.
                 return Err(self.too_late(TOO_LATE));
@@ -289,16 +315,15 @@ impl<'t> Turn<'t> {
             self.line.answer(&Answer::Done(Outcome::Again));
             return Ok(());
         };
-        let Some(Desk::InFlight(Flight { intent, written, as_of, sender, .. })) =
-            self.desk.replace(Desk::Empty)
-        else {
-            return Ok(());
-        };
+        let Some(Desk::InFlight(flight)) = self.desk.replace(Desk::Empty) else { return Ok(()) };
+        let Flight { intent, sender, written, as_of, .. } = *flight;
         self.line.took(as_of.begun.elapsed());
         let is_member = self.line.is_member(self.caller);
-        // What another caller sent costs this one no attempt.
-        if sender == self.caller {
+        if is_member && sender == self.caller {
             self.budget.resume(budget);
+        } else if is_member {
+            // The sender is gone, and what it had left is not this caller's.
+            sent = sent.map_err(|error| self.budget.refused(error));
         }
         match sent {
             Ok(_) => {

@@ -72,8 +72,10 @@ fn open() -> Desk {
 }
 
 fn in_flight() -> Desk {
-    let (landing, deadline) = (UnderWay::new(std::future::pending()), Instant::now());
-    Desk::InFlight(Flight { landing, intent: intent(), written: None, as_of: as_of(), deadline, sender: 0 })
+    let landing = UnderWay::new(std::future::pending());
+    let (attempts, limits) = (Arc::default(), Retry::default().start().limits());
+    let (intent, sender, as_of) = (intent(), 0, as_of());
+    Desk::InFlight(Flight { landing, intent, sender, attempts, written: None, as_of, limits }.into())
 }
 
 impl World {
