@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use dynalock::{Error, Retry};
 use dynalock_tests::polling::together;
 use dynalock_tests::runtimes::retry;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::world::{Journal, MS, World, add, add_each};
