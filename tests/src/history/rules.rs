@@ -73,6 +73,9 @@ impl Breaches {
     }
 }
 
+/// So many callers that give up let the last one go first.
+const SEVERAL: usize = 4;
+
 impl History {
     /// Returns every breach of the rules; none is what must hold.
     #[must_use]
@@ -136,17 +139,29 @@ impl History {
     }
 
     /// Calls for one item that share a table are applied in the order in which they came, but for those that had to run
-    /// again.
+    /// again. Where they do not share writes and several of them have given up, the last one goes first.
     fn check_turns(&self, calls: &Calls<'_>, breaches: &mut Breaches) {
         let mut last: BTreeMap<(u32, &str), u32> = BTreeMap::new();
-        for effect in &self.effects {
+        for (place, effect) in self.effects.iter().enumerate() {
             let carried = effect.appended.iter().filter_map(|mark| calls.get(&call_of(mark)?));
             let in_turn = |call: &&&Call| call.action.takes_turns() && call.runs == 1;
             for call in carried.filter(in_turn).filter(|call| call.program == effect.program) {
                 let before = last.insert((call.program, &call.key), call.id);
-                breaches.unless(before <= Some(call.id), "turns are taken in order", &(call, effect));
+                let in_order =
+                    before <= Some(call.id) || !call.coalesces && self.gave_up(call, place) >= SEVERAL;
+                breaches.unless(in_order, "turns are taken in order", &(call, effect));
             }
         }
+    }
+
+    /// How many callers in the line of `call` had given up before the effect at `place`, or may have.
+    fn gave_up(&self, call: &Call, place: usize) -> usize {
+        let in_line = |other: &&Call| {
+            other.action.takes_turns() && (other.program, &other.key) == (call.program, &call.key)
+        };
+        let gave_up =
+            |other: &&Call| matches!(other.answer, Answer::Dropped | Answer::Unknown(_) | Answer::Failed);
+        self.calls.iter().filter(in_line).filter(gave_up).filter(|other| other.ended <= place).count()
     }
 
     /// I2, I3, I6 and I7: how often a call was applied, by what it answered.

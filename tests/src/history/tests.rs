@@ -130,6 +130,18 @@ fn turns_are_taken_in_the_order_of_the_calls() {
         history.calls = vec![update(1, 8, &[OTHER, TWO, ONE]), update(2, 7, &[OTHER, TWO])];
     };
     assert_eq!(broken(turned), "turns are taken in order");
+    let given_up = |callers: u32, coalesces: bool| {
+        broken(|history| {
+            turned(history);
+            let gone =
+                (3..3 + callers).map(|id| Call { answer: Answer::Dropped, ended: 1, ..update(id, 0, &[]) });
+            history.calls.extend(gone);
+            history.calls.iter_mut().for_each(|call| call.coalesces = coalesces);
+        })
+    };
+    assert!(given_up(3, false).contains("turns are taken in order"), "few have given up");
+    assert!(given_up(4, true).contains("turns are taken in order"), "they share their writes");
+    assert!(!given_up(4, false).contains("turns are taken in order"), "several have given up");
     let again = |history: &mut History| {
         history.effects = effects(8, &[OTHER, TWO, "hunter2 1.2"]);
         history.calls = vec![update(1, 8, &[OTHER, TWO, "hunter2 1.2"]), update(2, 7, &[OTHER, TWO])];
