@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use application::Application;
+pub use application::{Application, call_of};
 pub use attempt::{Attempt, Carried, Reply, is_create};
 pub use creates::{CREATED_ONCE, SENT_ONCE};
 pub use rules::{Breach, FRESH};

@@ -57,7 +57,8 @@ impl History {
 }
 
 /// The call whose mark this is.
-pub(super) fn call_of(mark: &str) -> Option<u32> {
+#[must_use]
+pub fn call_of(mark: &str) -> Option<u32> {
     let (_, mark) = mark.rsplit_once(' ')?;
     mark.split_once('.')?.0.parse().ok()
 }

@@ -144,7 +144,8 @@ impl History {
         let mut last: BTreeMap<(u32, &str), u32> = BTreeMap::new();
         for (place, effect) in self.effects.iter().enumerate() {
             let carried = effect.appended.iter().filter_map(|mark| calls.get(&call_of(mark)?));
-            let in_turn = |call: &&&Call| call.action.takes_turns() && call.runs == 1;
+            // A create that is under way for long may be applied when its call has ended.
+            let in_turn = |call: &&&Call| call.action.takes_turns() && call.runs == 1 && place < call.ended;
             for call in carried.filter(in_turn).filter(|call| call.program == effect.program) {
                 let before = last.insert((call.program, &call.key), call.id);
                 let in_order =
