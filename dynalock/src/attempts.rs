@@ -101,7 +101,7 @@ impl Attempts {
     }
 }
 
-/// When a write may be sent again, by whoever wants to.
+/// When a write may be sent again, by dynalock or by the SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
     /// As often as there is time: a copy of it cannot be applied once another one was.

@@ -216,7 +216,7 @@ impl Budget {
         self.timeouts += 1;
     }
 
-    /// The timeout for the attempt of a request that is sent only once, and of which a read finds out afterwards what became of it:
+    /// The timeout for the attempt of a request that is sent only once, and whose outcome a read finds out afterwards:
     /// all the time that is left but the share of that read.
     pub(crate) fn only_attempt_timeout(&self) -> Duration {
         let left = self.deadline.saturating_duration_since(Instant::now());

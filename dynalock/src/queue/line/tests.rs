@@ -269,7 +269,7 @@ fn run(plans: &[Plan]) {
     assert!(state.callers.is_empty() && state.waiting.is_empty() && state.turn.is_none());
 }
 
-/// Every plan beside callers that stay.
+/// Every plan, between callers that stay.
 fn every_plan() {
     for plan in PLANS {
         run(&[Plan::Stay, plan, Plan::Stay]);
