@@ -236,6 +236,9 @@ pub const TELLS_NO_ITEM: &str = "a refused check tells no item";
 /// `dynalite` knows no `TransactWriteItems`.
 pub const NO_TRANSACTIONS: &str = "there are no transactions";
 
+/// `ministack` takes -0 and 0 for two keys, where DynamoDB keeps a number and not its notation.
+pub const KEEPS_NOTATIONS: &str = "a number is kept in its notation";
+
 /// DynamoDB may answer an eventually consistent read with an older state.
 pub const MAY_READ_OLD: &str = "an eventually consistent read may miss what was just written";
 
