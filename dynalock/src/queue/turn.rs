@@ -218,7 +218,7 @@ impl<'t> Turn<'t> {
         self.line.members() >= group.size.min(size)
     }
 
-    /// Reads the item. A read that is under way is waited for, whoever began it.
+    /// Reads the item, or waits for a read that another caller began.
     async fn read(&mut self) -> Result<()> {
         loop {
             // One that was begun on another runtime is begun again.

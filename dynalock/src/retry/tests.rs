@@ -186,7 +186,7 @@ async fn attempts_and_conflicts_are_told_apart() {
     assert_eq!(budget.tally().conflicts, 3, "only conflicts are counted");
 }
 
-/// A call that is cut off during an attempt is told why it made that one.
+/// A call that is cut off during an attempt returns the error that led to it.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_is_not_made_leaves_the_error_of_the_last_one() {
     let failed = |problem| Error::Busy { table: "orders".into(), problem };
