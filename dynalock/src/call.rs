@@ -52,6 +52,7 @@ pub(crate) async fn observed<R>(
     call: impl Future<Output = Ended<R>>,
 ) -> R {
     let span = debug_span!(
+        target: "dynalock",
         "dynalock",
         operation,
         table,
@@ -68,10 +69,10 @@ pub(crate) async fn observed<R>(
         span.record("queue_wait_ms", u64::try_from(tally.queue_wait.as_millis()).unwrap_or(u64::MAX));
         span.record("batch", tally.batch);
         span.record("outcome", outcome);
-        debug!(parent: &span, "ended");
+        debug!(target: "dynalock", parent: &span, "ended");
     }
     if outcome == Error::UNKNOWN {
-        warn!(operation, table, "whether a write was applied is unknown");
+        warn!(target: "dynalock", operation, table, "whether a write was applied is unknown");
     }
     answer
 }

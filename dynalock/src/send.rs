@@ -158,7 +158,7 @@ impl Target {
             };
             let again = if at_once { budget.take_after(error) } else { budget.wait_after(error).await };
             again.map_err(|error| given_up(budget.refused(error)))?;
-            tracing::debug!(table = %self.table, operation = write.operation(), clean, "sending again");
+            tracing::debug!(target: "dynalock", table = %self.table, operation = write.operation(), clean, "sending again");
         }
     }
 

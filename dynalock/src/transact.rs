@@ -161,7 +161,7 @@ where
                 };
                 immediate = immediate.saturating_sub(1);
                 known = if at_once { left } else { Known::default() };
-                tracing::debug!("running a transaction again after a conflict");
+                tracing::debug!(target: "dynalock", "running a transaction again after a conflict");
             }
         }))
     }

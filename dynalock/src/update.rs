@@ -218,7 +218,7 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, '_, T, C> {
                 Outcome::Smaller(half) => size = half,
                 Outcome::Again => {}
             }
-            tracing::debug!(table = self.table.name(), "changing again");
+            tracing::debug!(target: "dynalock", table = self.table.name(), "changing again");
         }
     }
 

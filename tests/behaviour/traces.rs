@@ -43,8 +43,7 @@ impl Shown {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(|| {
             let is_wanted = dynamic_filter_fn(|metadata, _| {
-                let is_dynalock = metadata.target().split("::").next() == Some("dynalock");
-                is_dynalock && SHOWN.with_borrow(Option::is_some)
+                metadata.target() == "dynalock" && SHOWN.with_borrow(Option::is_some)
             });
             let lines = fmt::layer().with_ansi(false).without_time().with_writer(|| Lines);
             set_global_default(registry().with(lines.with_filter(is_wanted))).unwrap();
