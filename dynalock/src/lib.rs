@@ -235,49 +235,22 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod attempts;
-mod batch;
-mod call;
-mod codes;
-mod commit;
-mod condition;
-mod create_table;
-mod draft;
-#[cfg(feature = "embedded")]
-pub mod embedded;
 mod error;
-mod expect;
-mod expression;
-mod failure;
-mod get;
-#[cfg(any(doc, doctest))]
-pub mod guide;
-mod invalid;
 mod item;
-mod key;
-mod lock;
-mod options;
 mod queue;
-mod random;
-mod recorder;
-mod retry;
-mod run;
-mod save;
-mod schema;
 mod send;
-mod snapshot;
-mod stamp;
+mod support;
 mod table;
-mod target;
-#[cfg(feature = "embedded")]
-pub mod testing;
-mod transact;
 mod transaction;
-mod tx;
-mod update;
-mod verdict;
 mod versioned;
 mod write;
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
+#[cfg(any(doc, doctest))]
+pub mod guide;
+#[cfg(feature = "embedded")]
+pub mod testing;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -289,22 +262,24 @@ pub use versioned::Versioned;
 
 pub use table::Table;
 
-pub use get::{Get, GetMany};
-pub use save::{Create, Delete, Deleted, Write};
-pub use update::{TryUpdate, Update, UpdateOrCreate};
+pub use table::get::{Get, GetMany};
+pub use table::save::{Create, Delete, Deleted, Write};
+pub use table::update::{TryUpdate, Update, UpdateOrCreate};
 
-pub use batch::{DeleteAll, Outcomes, WriteAll};
+pub use table::bulk::{DeleteAll, Outcomes, WriteAll};
 
-pub use transact::{Transact, transact};
 pub use transaction::Transaction;
-pub use tx::Tx;
+pub use transaction::transact::{Transact, transact};
+pub use transaction::tx::Tx;
 
-pub use condition::Condition;
-pub use retry::Retry;
+pub use send::retry::Retry;
+pub use write::condition::Condition;
 
-pub use error::{Conflict, Error, Result, Unknown};
-pub use failure::SdkFailure;
+pub use error::conflict::Conflict;
+pub use error::sdk_failure::SdkFailure;
+pub use error::unknown::Unknown;
+pub use error::{Error, Result};
 
-pub use key::{IntoKey, PartitionAndSort};
-pub use schema::{ClockVersion, VersionNumber};
+pub use item::key::{IntoKey, PartitionAndSort};
+pub use item::version::{ClockVersion, VersionNumber};
 pub use write::ConditionalWrite;

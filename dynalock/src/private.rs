@@ -9,10 +9,12 @@ use std::sync::Arc;
 pub use serde::Serialize;
 pub use serde::de::DeserializeOwned;
 
-pub use crate::key::PartitionAndSort;
-pub use crate::random::seed;
-pub use crate::recorder::KeyType;
-pub use crate::schema::{ClockVersion, KeyAttribute, Schema, Start, VersionNumber, scalar_type};
+pub use crate::item::key::PartitionAndSort;
+pub use crate::item::key_type::KeyType;
+pub use crate::item::schema::{KeyAttribute, Schema, Start, scalar_type};
+pub use crate::item::version::{ClockVersion, VersionNumber};
+#[cfg(feature = "embedded")]
+pub use crate::support::random::seed;
 
 /// Refuses at compile time what the macro cannot see, such as a literal beyond a type's range; `track_caller` puts the
 /// message at the user's code.

@@ -50,7 +50,7 @@ use aws_smithy_types::retry::ErrorKind;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::lock::lock;
+use crate::support::lock::lock;
 
 /// What happens to one request, and each time that the SDK sends it again is one more.
 #[derive(Clone, Debug)]

@@ -6,9 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Result;
-use crate::invalid::Invalid;
-use crate::schema::{Schema, VersionNumber};
-use crate::snapshot::{Snapshot, microseconds};
+use crate::item::invalid::Invalid;
+use crate::item::schema::Schema;
+use crate::item::snapshot::Snapshot;
+use crate::item::version::VersionNumber;
+use crate::support::clock::microseconds;
 use crate::write::{ConditionalWrite, Kind};
 
 /// A struct with a partition key and a version. Implemented by `#[derive(Versioned)]`, never by hand.

@@ -3,8 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::primitives::Blob;
+use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::deserialize::from_item;
+use super::schema::is_stamp_slot;
+use super::serialize::{to_attributes, value};
+use super::size::{check_size, least_bytes};
 use super::*;
 
 const SCHEMA: &Schema = Schema::EXAMPLE;

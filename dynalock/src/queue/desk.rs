@@ -23,13 +23,13 @@ use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 
 use super::line::CallerId;
-use crate::attempts::Attempts;
-use crate::draft::Draft;
 use crate::error::Result;
 use crate::item::Item;
-use crate::retry::{Budget, Limits};
 use crate::send::Applied;
+use crate::send::budget::{Budget, Limits};
+use crate::send::delivery::Attempts;
 use crate::write::Intent;
+use crate::write::draft::Draft;
 
 /// The state of an item that has callers.
 #[derive(Default)]

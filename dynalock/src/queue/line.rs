@@ -22,8 +22,8 @@ use shuttle::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::desk::Desk;
-use crate::failure::SdkFailure;
-use crate::retry::Limits;
+use crate::error::sdk_failure::SdkFailure;
+use crate::send::budget::Limits;
 use crate::write::Intent;
 
 /// How many callers may wait for one item.

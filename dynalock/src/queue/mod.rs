@@ -1,4 +1,4 @@
-//! Callers of one item in one process: they take turns, hand the item on, and may share a write.
+//! The callers of one item in one process: they take turns, and may share a write
 
 mod desk;
 mod line;
@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 pub(crate) use line::Outcome;
 pub(crate) use turn::{ANY_SIZE, Turn};
 
-use crate::key::KeyId;
-use crate::lock::lock;
+use crate::item::key::KeyId;
+use crate::support::lock::lock;
 use desk::Desk;
 use line::{CallerId, Line};
 

@@ -8,17 +8,19 @@ use tokio::time::{Instant, timeout_at};
 use super::Queues;
 use super::desk::{AsOf, Desk, Flight, Group, Landed, Reading, UnderWay};
 use super::line::{Answer, CallerId, Line, Outcome, Status, Step};
-use crate::attempts::Attempts;
-use crate::call::Tally;
-use crate::condition::Condition;
-use crate::error::{Error, Result, Unknown};
+use crate::error::unknown::Unknown;
+use crate::error::{Error, Result};
 use crate::item::Item;
-use crate::key::KeyId;
-use crate::retry::{Budget, IMMEDIATE, Limits, Retry};
-use crate::schema::Schema;
+use crate::item::key::KeyId;
+use crate::item::schema::Schema;
 use crate::send::Single;
-use crate::target::{Reason, Target};
+use crate::send::budget::{Budget, Limits};
+use crate::send::delivery::Attempts;
+use crate::send::retry::{IMMEDIATE, Retry};
+use crate::send::store::{Reason, Target};
+use crate::send::trace::Tally;
 use crate::write::Intent;
+use crate::write::condition::Condition;
 
 /// The size of a group with everybody who waits.
 pub(crate) const ANY_SIZE: usize = usize::MAX;
@@ -73,7 +75,7 @@ impl<'t> Turn<'t> {
         let Some((line, caller)) = queues.join(&id) else {
             return Err(busy(target, "10,000 calls of this process wait for the same item already"));
         };
-        let budget = retry.start();
+        let budget = Budget::start(retry);
         Ok(Self { queues, id, line, caller, target, schema, key, budget, immediate: IMMEDIATE, desk: None })
     }
 

@@ -7,13 +7,14 @@ use shuttle::future::block_on;
 use shuttle::{check_pct, check_random, thread};
 
 use super::*;
-use crate::condition::Terms;
-use crate::expect::Expect;
 use crate::item::Item;
+use crate::item::schema::Schema;
 use crate::queue::desk::{AsOf, Flight, Group, UnderWay};
-use crate::retry::Retry;
-use crate::schema::Schema;
+use crate::send::budget::Budget;
+use crate::send::retry::Retry;
 use crate::write::ConditionalWrite;
+use crate::write::condition::Terms;
+use crate::write::expectation::Expect;
 
 /// Some callers of one item, and the store that they write to.
 struct World {
@@ -73,7 +74,7 @@ fn open() -> Desk {
 
 fn in_flight() -> Desk {
     let landing = UnderWay::new(std::future::pending());
-    let (attempts, limits) = (Arc::default(), Retry::default().start().limits());
+    let (attempts, limits) = (Arc::default(), Budget::start(Retry::default()).limits());
     let (intent, sender, as_of) = (intent(), 0, as_of());
     Desk::InFlight(Flight { landing, intent, sender, attempts, written: None, as_of, limits }.into())
 }
@@ -172,7 +173,7 @@ impl World {
                 return (caller, None);
             }
             self.store().drafted.push(caller);
-            self.line.draft(caller, Retry::default().start().limits());
+            self.line.draft(caller, Budget::start(Retry::default()).limits());
             self.end_turn(Some(open()));
             self.line.yield_turn(caller, desk);
             match plan {

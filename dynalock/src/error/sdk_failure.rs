@@ -1,0 +1,111 @@
+//! Requests that came to nothing: DynamoDB's own answer, or that none came.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_smithy_runtime_api::client::interceptors::error::InterceptorError;
+
+use crate::error::codes::{Answer, Worth};
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A request that DynamoDB refused, or that got no usable answer.
+#[derive(Clone)]
+pub struct SdkFailure {
+    operation: &'static str,
+    table: Box<str>,
+    /// The SDK's error if it is DynamoDB's own answer; anything else if there is no answer, or none that could be read.
+    cause: Arc<dyn StdError + Send + Sync>,
+    worth: Worth,
+}
+
+impl SdkFailure {
+    pub(crate) fn new(
+        operation: &'static str,
+        table: &str,
+        cause: impl Into<BoxError>,
+        worth: Worth,
+    ) -> Self {
+        Self { operation, table: table.into(), cause: cause.into().into(), worth }
+    }
+
+    /// How many attempts it is worth, apart from any doubt that it leaves.
+    pub(crate) fn worth(&self) -> Worth {
+        self.worth
+    }
+
+    /// Whether it may go away without a change to the request, or to the client.
+    pub(crate) fn is_retryable(&self) -> bool {
+        self.worth >= Worth::Few
+    }
+
+    /// Whether any write to the table would fail in the same way.
+    pub(crate) fn is_about_no_item(&self) -> bool {
+        if let Some(error) = self.as_service_error() {
+            return error.code().is_some_and(|code| Answer::named(code, error.message()).is_table_wide());
+        }
+        // An interceptor of the client's may have looked at the item.
+        let mut causes = std::iter::successors(self.source(), |&error| error.source());
+        !causes.any(<dyn StdError>::is::<InterceptorError>)
+    }
+
+    /// The DynamoDB operation, such as `PutItem`.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The table that the request was for.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB gave no error as its answer.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.as_service_error()?.code()
+    }
+
+    /// DynamoDB's answer as the SDK's typed error; `None` if it gave none, as where the request did not reach it.
+    #[must_use]
+    pub fn as_service_error(&self) -> Option<&aws_sdk_dynamodb::Error> {
+        self.cause.downcast_ref()
+    }
+}
+
+impl fmt::Display for SdkFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, table, .. } = self;
+        match self.code() {
+            Some(code) => {
+                write!(f, "DynamoDB answered {code} to {operation} on table \"{table}\"")?;
+                if code == "ValidationException" && operation.starts_with("Transact") {
+                    f.write_str(" (a table with multi-Region strong consistency has no transactions)")?;
+                }
+                Ok(())
+            }
+            None => write!(f, "{operation} on table \"{table}\" got no usable answer from DynamoDB"),
+        }
+    }
+}
+
+/// Leaves the cause to [`source`](StdError::source): the SDK's errors may print what the item holds.
+impl fmt::Debug for SdkFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SdkFailure")
+            .field("operation", &self.operation)
+            .field("table", &self.table)
+            .field("code", &self.code())
+            .field("retryable", &self.is_retryable())
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for SdkFailure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.cause)
+    }
+}

@@ -1,0 +1,109 @@
+//! A write whose outcome is unknown, and how to find it out later.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::error::Error;
+use crate::item::Item;
+use crate::write::Intent;
+use crate::write::verdict::find_out;
+
+/// A write whose fate could not be found out in time.
+///
+/// It may still be found out later: read the item, strongly consistent, and ask [`was_applied`](Self::was_applied).
+pub struct Unknown {
+    pub(crate) table: Box<str>,
+    pub(crate) key: Item,
+    pub(crate) write: Intent,
+    pub(crate) cause: Option<Error>,
+}
+
+impl Unknown {
+    /// The table that was written to.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The key of the item that was written to.
+    #[must_use]
+    pub fn key(&self) -> &HashMap<String, AttributeValue> {
+        &self.key
+    }
+
+    /// The version that the write expected; 0 if it expected none.
+    #[must_use]
+    pub fn expected(&self) -> u64 {
+        self.write.expect.number()
+    }
+
+    /// The version that the item has if the write was applied; `None` for a delete.
+    #[must_use]
+    pub fn intended(&self) -> Option<u64> {
+        self.write.next_version
+    }
+
+    /// What the item, as a later read finds it, says about the write: it was applied, it was not and never will be, or
+    /// `None`: still unknown.
+    ///
+    /// `stored` is what a strongly consistent read of the [`key`](Self::key) with the SDK returned, every attribute
+    /// included. A write that is not applied yet may still be under way for minutes, so an item at the
+    /// [`expected`](Self::expected) version says nothing.
+    ///
+    /// ```no_run
+    /// # async fn example(client: aws_sdk_dynamodb::Client, error: dynalock::Error) -> Result<(), Box<dyn std::error::Error>> {
+    /// if let dynalock::Error::OutcomeUnknown(unknown) = error {
+    ///     let read = client.get_item().table_name(unknown.table()).set_key(Some(unknown.key().clone()));
+    ///     let item = read.consistent_read(true).send().await?.item;
+    ///     match unknown.was_applied(item.as_ref()) {
+    ///         Some(true) => {}  // done
+    ///         Some(false) => {} // do it again
+    ///         None => {}        // ask again later, or ask a person
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn was_applied(&self, stored: Option<&HashMap<String, AttributeValue>>) -> Option<bool> {
+        find_out(self.write, stored)
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unknown")
+            .field("table", &self.table)
+            .field("expected", &self.expected())
+            .field("intended", &self.intended())
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a reply from table \"{}\" was lost, and whether ", self.table)?;
+        match self.intended() {
+            Some(version) => write!(f, "version {version} was written is unknown"),
+            None => write!(f, "the item was deleted is unknown"),
+        }?;
+        if self.write.is_lone_create() {
+            f.write_str(
+                "; `create(..).in_transaction()` is exact, for two write units, but not in a table with multi-Region \
+                 strong consistency, which has no transactions",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Unknown {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_ref().map(|cause| cause as _)
+    }
+}

@@ -1,0 +1,9 @@
+//! The time as versions that start with the clock count it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The time in microseconds since 1970, as versions that start with the clock count it.
+pub(crate) fn microseconds(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,129 @@
+//! `create_table`: a table that fits the struct's keys.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription,
+    TableStatus,
+};
+use tokio::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::item::invalid::Invalid;
+use crate::item::key::FLOAT;
+use crate::item::key_type;
+use crate::item::schema::KeyAttribute;
+use crate::send::budget::Budget;
+use crate::send::store::{Reason, send_with};
+use crate::table::Table;
+use crate::versioned::{Versioned, schema};
+
+/// How often a table that is not yet active is looked at.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// A table takes seconds to become active.
+const LONGEST: Duration = Duration::from_mins(5);
+
+impl<T: Versioned> Table<T> {
+    /// Creates the table with the key attributes of `T`, billed per request, and waits until it is active. A table that
+    /// exists already is fine if it has the same key.
+    ///
+    /// Meant for development and tests. Production tables have alarms, backups and policies, and belong in a deployment.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](crate::Error::InvalidRequest) if a table of this name exists with another key, or if the one that was
+    /// created is not active after 5 minutes; [`InvalidItem`](crate::Error::InvalidItem) if the DynamoDB type of a key field
+    /// cannot be told from its Rust type, or is a floating-point number; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
+    pub async fn create_table(&self) -> Result<()> {
+        let keys = key_types::<T>().map_err(self.named())?;
+        let create = self.target().client.create_table();
+        let create = create.table_name(self.name()).billing_mode(BillingMode::PayPerRequest);
+        let create = keys.iter().fold(create, |create, (key, role, scalar)| {
+            let element = KeySchemaElement::builder().attribute_name(key.name).key_type(role.clone()).build();
+            let definition = AttributeDefinition::builder()
+                .attribute_name(key.name)
+                .attribute_type(scalar.clone())
+                .build();
+            match (element, definition) {
+                (Ok(element), Ok(definition)) => create.key_schema(element).attribute_definitions(definition),
+                // Every required member is set, so neither build fails.
+                _ => create,
+            }
+        });
+        let mut budget = Budget::start(self.retry());
+        let create = create.customize().config_override(self.target().config(&budget));
+        match self
+            .target()
+            .within(budget.deadline(), &mut budget, "CreateTable", Box::pin(create.send()))
+            .await
+        {
+            Ok(_) => {}
+            Err(Reason::Other(failure)) if failure.code() == Some("ResourceInUseException") => {}
+            Err(reason) => return Err(reason.into_error()),
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < LONGEST {
+            if let Some(table) = self.describe().await? {
+                self.check_key(&keys, &table)?;
+                if table.table_status == Some(TableStatus::Active) {
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+        Err(self.named()(Invalid::request("the table is not active after 5 minutes")))
+    }
+
+    /// The table as it is now; `None` if DynamoDB doesn't know it yet, which may be so for a moment after its creation.
+    async fn describe(&self) -> Result<Option<TableDescription>> {
+        let describe = self.target().client.describe_table().table_name(self.name());
+        let send = |config| send_with!(config, describe.clone());
+        match self.target().ask(&mut Budget::start(self.retry()), "DescribeTable", send).await {
+            Err(Error::Sdk(failure)) if failure.code() == Some("ResourceNotFoundException") => Ok(None),
+            output => Ok(output?.table),
+        }
+    }
+
+    fn check_key(&self, keys: &[Key], table: &TableDescription) -> Result<()> {
+        let found: Vec<_> = table
+            .key_schema()
+            .iter()
+            .map(|element| {
+                let mut definitions = table.attribute_definitions().iter();
+                let scalar =
+                    definitions.find(|definition| definition.attribute_name == element.attribute_name);
+                let scalar = scalar.map_or("?", |definition| definition.attribute_type.as_str());
+                format!("{} {} ({scalar})", element.key_type.as_str(), element.attribute_name)
+            })
+            .collect();
+        let expected: Vec<_> = keys
+            .iter()
+            .map(|(key, role, scalar)| format!("{} {} ({})", role.as_str(), key.name, scalar.as_str()))
+            .collect();
+        if found == expected {
+            return Ok(());
+        }
+        let (found, expected, name) = (found.join(", "), expected.join(", "), schema::<T>().name);
+        let problem = format!("the table exists with the key {found}, but `{name}` needs {expected}");
+        Err(self.named()(Invalid::request(problem)))
+    }
+}
+
+type Key = (&'static KeyAttribute, KeyType, ScalarAttributeType);
+
+fn key_types<T: Versioned>() -> Result<Vec<Key>, Invalid> {
+    let roles = [KeyType::Hash, KeyType::Range];
+    schema::<T>()
+        .key_attributes()
+        .zip(roles)
+        .map(|(key, role)| match (key.scalar_type)() {
+            key_type::KeyType::Scalar(scalar) => Ok((key, role, scalar)),
+            key_type::KeyType::Float => Err(Invalid::item(key.name, FLOAT)),
+            key_type::KeyType::Unknown => {
+                let problem = "whether this key is a string, a number or bytes cannot be told from its type; \
+                               create the table without `create_table`";
+                Err(Invalid::item(key.name, problem))
+            }
+        })
+        .collect()
+}

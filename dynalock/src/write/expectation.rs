@@ -1,0 +1,159 @@
+//! What a write expects of the stored item: its version, or that there is none.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::item::StoredVersion;
+use crate::item::schema::Schema;
+use crate::write::placeholders::Placeholders;
+
+/// The state of the stored item that lets a write go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// No item.
+    Absent,
+    /// An item at this version, 1 or more.
+    Version(u64),
+    /// An item from before there was a version: none, NULL or 0.
+    Unversioned,
+    /// As `Unversioned`, but just as it was read.
+    AsRead(StoredVersion),
+}
+
+impl Expect {
+    /// What a write of an object at `version` expects.
+    pub(crate) fn version(version: u64) -> Self {
+        match version {
+            0 => Self::Unversioned,
+            version => Self::Version(version),
+        }
+    }
+
+    /// What a write expects that builds on an item which was read at this version.
+    pub(crate) fn read(version: StoredVersion) -> Self {
+        match version.number() {
+            0 => Self::AsRead(version),
+            version => Self::Version(version),
+        }
+    }
+
+    /// The version as a number; 0 where none is expected.
+    pub(crate) fn number(self) -> u64 {
+        match self {
+            Self::Version(version) => version,
+            _ => 0,
+        }
+    }
+
+    /// Whether a stored item with this version is what was expected.
+    pub(crate) fn meets(self, stored: StoredVersion) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Version(version) => stored == StoredVersion::Number(version),
+            Self::Unversioned => stored.number() == 0,
+            Self::AsRead(read) => stored == read,
+        }
+    }
+
+    /// The expectation as a condition expression.
+    pub(crate) fn render(self, schema: &Schema, placeholders: &mut Placeholders) -> String {
+        let mut key = || placeholders.name("#_k", schema.partition_key.name);
+        match self {
+            Self::Absent => {
+                key();
+                return "attribute_not_exists(#_k)".into();
+            }
+            Self::Unversioned | Self::AsRead(StoredVersion::Absent) => key(),
+            Self::Version(_) | Self::AsRead(_) => {}
+        }
+        placeholders.name("#_v", schema.version);
+        let null = AttributeValue::S("NULL".into());
+        let number = |number: u64| AttributeValue::N(number.to_string());
+        match self {
+            Self::Version(version) | Self::AsRead(StoredVersion::Number(version)) => {
+                placeholders.value(":_v", number(version));
+                "#_v=:_v".into()
+            }
+            Self::AsRead(StoredVersion::Null) => {
+                placeholders.value(":_n", null);
+                "attribute_type(#_v,:_n)".into()
+            }
+            Self::AsRead(StoredVersion::Absent) => {
+                "attribute_exists(#_k) AND attribute_not_exists(#_v)".into()
+            }
+            Self::Absent | Self::Unversioned => {
+                placeholders.value(":_v", number(0));
+                placeholders.value(":_n", null);
+                "attribute_exists(#_k) AND (attribute_not_exists(#_v) OR #_v=:_v OR attribute_type(#_v,:_n))"
+                    .into()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &str) -> AttributeValue {
+        AttributeValue::S(value.into())
+    }
+
+    fn number(value: &str) -> AttributeValue {
+        AttributeValue::N(value.into())
+    }
+
+    #[test]
+    fn an_expectation_has_the_number_of_its_version_or_0() {
+        assert_eq!(Expect::version(7).number(), 7);
+        for without in [Expect::version(0), Expect::Absent, Expect::AsRead(StoredVersion::Null)] {
+            assert_eq!(without.number(), 0, "{without:?}");
+        }
+    }
+
+    /// An expectation, its expression, and what the names and values in it stand for.
+    type Case<'a> = (Expect, &'a str, &'a [(&'a str, &'a str)], Vec<(&'a str, AttributeValue)>);
+
+    #[test]
+    fn each_expectation_has_its_expression() {
+        use StoredVersion::{Absent, Null, Number};
+        let legacy =
+            "attribute_exists(#_k) AND (attribute_not_exists(#_v) OR #_v=:_v OR attribute_type(#_v,:_n))";
+        let (key, version) = (("#_k", "id"), ("#_v", "version"));
+        let null = (":_n", text("NULL"));
+        let cases: [Case<'_>; 6] = [
+            (Expect::Absent, "attribute_not_exists(#_k)", &[key], vec![]),
+            (Expect::Version(7), "#_v=:_v", &[version], vec![(":_v", number("7"))]),
+            (Expect::Unversioned, legacy, &[key, version], vec![(":_v", number("0")), null.clone()]),
+            (
+                Expect::AsRead(Absent),
+                "attribute_exists(#_k) AND attribute_not_exists(#_v)",
+                &[key, version],
+                vec![],
+            ),
+            (Expect::AsRead(Null), "attribute_type(#_v,:_n)", &[version], vec![null]),
+            (Expect::AsRead(Number(0)), "#_v=:_v", &[version], vec![(":_v", number("0"))]),
+        ];
+        for (expect, expected, names, values) in cases {
+            let mut placeholders = Placeholders::default();
+            assert_eq!(expect.render(Schema::EXAMPLE, &mut placeholders), expected);
+            let owned = |(placeholder, name): &(&str, &str)| (placeholder.to_string(), name.to_string());
+            assert_eq!(placeholders.names, names.iter().map(owned).collect(), "{expect:?}");
+            let values = values.into_iter().map(|(placeholder, value)| (placeholder.to_owned(), value));
+            assert_eq!(placeholders.values, values.collect(), "{expect:?}");
+        }
+    }
+
+    #[test]
+    fn an_expectation_is_met_by_exactly_the_versions_that_its_expression_lets_through() {
+        use StoredVersion::{Absent, Null, Number};
+        let stored = [Absent, Null, Number(0), Number(1), Number(7)];
+        let met = |expect: Expect| stored.map(|version| expect.meets(version));
+        assert_eq!(met(Expect::Absent), [false; 5]);
+        assert_eq!(met(Expect::Unversioned), [true, true, true, false, false]);
+        assert_eq!(met(Expect::Version(7)), [false, false, false, false, true]);
+        assert_eq!(met(Expect::AsRead(Absent)), [true, false, false, false, false]);
+        assert_eq!(met(Expect::AsRead(Null)), [false, true, false, false, false]);
+        assert_eq!(met(Expect::AsRead(Number(0))), [false, false, true, false, false]);
+        assert_eq!((Expect::version(0), Expect::version(7)), (Expect::Unversioned, Expect::Version(7)));
+    }
+}
