@@ -262,14 +262,11 @@ pub use versioned::Versioned;
 
 pub use table::Table;
 
-pub use table::get::{Get, GetMany};
-pub use table::save::{Create, Delete, Deleted, Write};
-pub use table::update::{TryUpdate, Update, UpdateOrCreate};
-
-pub use table::bulk::{DeleteAll, Outcomes, WriteAll};
+pub use table::bulk::BatchResults;
+pub use table::delete::Deleted;
 
 pub use transaction::Transaction;
-pub use transaction::transact::{Transact, transact};
+pub use transaction::transact::transact;
 pub use transaction::tx::Tx;
 
 pub use send::retry::Retry;
@@ -277,9 +274,21 @@ pub use write::condition::Condition;
 
 pub use error::conflict::Conflict;
 pub use error::sdk_failure::SdkFailure;
-pub use error::unknown::Unknown;
+pub use error::unknown::UnknownOutcome;
 pub use error::{Error, Result};
 
 pub use item::key::{IntoKey, PartitionAndSort};
 pub use item::version::{ClockVersion, VersionNumber};
 pub use write::ConditionalWrite;
+
+/// The calls that wait to be sent: add options, then `.await`.
+pub mod call {
+    pub use crate::table::bulk::{DeleteAll, WriteAll};
+    pub use crate::table::create::Create;
+    pub use crate::table::delete::Delete;
+    pub use crate::table::get::Get;
+    pub use crate::table::get_many::GetMany;
+    pub use crate::table::save::Write;
+    pub use crate::table::update::{TryUpdate, Update, UpdateOrCreate};
+    pub use crate::transaction::transact::Transact;
+}

@@ -63,23 +63,23 @@ pub enum Fault {
     /// The connection breaks before the request reaches the store.
     RequestLost,
     /// The server closes the connection when the request comes, as one does that was idle for too long.
-    HungUp,
+    ClosedByServer,
     /// Something between the client and the store delivers the request twice, and only the second reply arrives.
-    Twice,
+    DeliveredTwice,
     /// The connection breaks, and the request reaches the store only after this long, if tokio's runtime is still there.
-    Late(Duration),
+    DeliveredLate(Duration),
     /// The store answers after this long.
     Delay(Duration),
     /// The store carries out the request, and the connection breaks before its reply.
     ReplyLost,
     /// The store carries out the request and never replies.
-    Hang,
+    NeverReplies,
     /// The store carries out the request, and the connection breaks in the middle of its reply.
-    BrokenOff,
+    BodyCutOff,
     /// The store carries out the request, and half of its reply arrives as if it were all.
     Truncated,
     /// The store refuses a failed check without telling the item, as some stores do.
-    Untold,
+    ItemWithheld,
     /// Something before the store replies with this error.
     Instead(Reply),
     /// The store carries out the request, and something after it replies with this error.
@@ -307,16 +307,16 @@ async fn strike(
         Fault::Pass => store.call(request).await,
         Fault::ConnectionRefused => Err(broken(io::ErrorKind::ConnectionRefused)),
         Fault::RequestLost => Err(broken(io::ErrorKind::ConnectionReset)),
-        Fault::HungUp => {
+        Fault::ClosedByServer => {
             let closed = "the connection was closed before the reply".into();
             Err(ConnectorError::other(closed, Some(ErrorKind::TransientError)))
         }
-        Fault::Twice => {
+        Fault::DeliveredTwice => {
             let copy = request.try_clone().ok_or_else(|| broken(io::ErrorKind::InvalidInput))?;
             store.call(copy).await?;
             store.call(request).await
         }
-        Fault::Late(time) => {
+        Fault::DeliveredLate(time) => {
             tokio::spawn(async move {
                 tokio::time::sleep(time).await;
                 store.call(request).await
@@ -331,18 +331,18 @@ async fn strike(
             store.call(request).await?;
             Err(broken(io::ErrorKind::ConnectionReset))
         }
-        Fault::Hang => {
+        Fault::NeverReplies => {
             store.call(request).await?;
             future::pending().await
         }
-        Fault::BrokenOff => {
+        Fault::BodyCutOff => {
             let mut response = store.call(request).await?;
             // A body that was taken away fails to be read, as one does whose connection is gone.
             response.take_body();
             Ok(response)
         }
         Fault::Truncated => half_of(store.call(request).await?).await,
-        Fault::Untold => without_item(store.call(request).await?).await,
+        Fault::ItemWithheld => without_item(store.call(request).await?).await,
         Fault::Instead(reply) => response(&reply),
         Fault::After(reply) => {
             store.call(request).await?;

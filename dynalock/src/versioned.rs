@@ -11,7 +11,8 @@ use crate::item::schema::Schema;
 use crate::item::snapshot::Snapshot;
 use crate::item::version::VersionNumber;
 use crate::support::clock::microseconds;
-use crate::write::{ConditionalWrite, Kind};
+use crate::write::ConditionalWrite;
+use crate::write::draft::{Draft, Kind};
 
 /// A struct with a partition key and a version. Implemented by `#[derive(Versioned)]`, never by hand.
 ///
@@ -88,7 +89,15 @@ pub(crate) fn snapshot<T: Versioned>(object: &T) -> Result<Snapshot, Invalid> {
 
 /// A write for a table that is not known here.
 fn unsent<T: Versioned>(kind: Kind, object: &T) -> Result<ConditionalWrite> {
-    snapshot(object)
-        .and_then(|object| ConditionalWrite::of(kind, object, None, || microseconds(SystemTime::now())))
-        .map_err(|invalid| invalid.in_table(""))
+    let now = || microseconds(SystemTime::now());
+    let write = snapshot(object).and_then(|object| Draft::write_of(kind, object, None, now));
+    write.map_err(|invalid| invalid.in_table(""))
+}
+
+/// Gives an object the version that a write of it has stored.
+pub(crate) fn set_version<T: Versioned>(item: &mut T, version: Option<u64>) {
+    // A write is only built with a version that the type can hold.
+    if let Some(version) = version.and_then(T::Version::from_u64) {
+        item.__set_version(version);
+    }
 }

@@ -14,48 +14,48 @@ pub(crate) enum Worth {
 }
 
 /// What an error answer means. Each answer has exactly one meaning: that of its status where there is no code, or that of its
-/// code. A code that is not listed means [`Request`](Self::Request).
+/// code. A code that is not listed means [`Refused`](Self::Refused).
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum ErrorClass {
     /// Not carried out: this request is refused, and would be again.
-    Request,
+    Refused,
     /// Not carried out: every request of this client to this table is refused.
     TableWide,
     /// The same, until the credentials are renewed. A new call of the SDK asks for them, and gets new ones where their
     /// provider knows when they expire.
-    Credentials,
+    ExpiredCredentials,
     /// Not carried out: the signature was too old when it arrived, or too new. A new call of the SDK signs anew.
-    Clock,
+    WrongClock,
     /// Not carried out, and a later attempt may be.
     Transient,
     /// Time ran out, the work was broken off, or a copy of the request is at work: it may have been carried out.
     Interrupted,
     /// No answer of DynamoDB's: a 4xx without a code, as a proxy or a wrong endpoint sends.
-    Foreign,
+    NotDynamoDb,
 }
 
-impl Answer {
+impl ErrorClass {
     /// The meaning of an error answer with this HTTP status.
     pub(crate) fn new(status: u16, error: &impl ProvideErrorMetadata) -> Self {
         match (status, error.code()) {
             // A proxy's words for "time ran out" and "not so fast" come without a code, and what the proxy did is its secret.
             (408, _) | (429, None) => Self::Interrupted,
             (429, Some(_)) => Self::Transient,
-            (400..=499, Some(code)) => Self::named(code, error.message()),
-            (400..=499, None) => Self::Foreign,
+            (400..=499, Some(code)) => Self::of_code(code, error.message()),
+            (400..=499, None) => Self::NotDynamoDb,
             // A server that broke down, or a reply of success that could not be read.
             _ => Self::Interrupted,
         }
     }
 
     /// The meaning of a code, and of the message that comes with it, in an answer with a status of 4xx.
-    pub(crate) fn named(code: &str, message: Option<&str>) -> Self {
+    pub(crate) fn of_code(code: &str, message: Option<&str>) -> Self {
         match code {
-            "ExpiredToken" | "ExpiredTokenException" => Self::Credentials,
+            "ExpiredToken" | "ExpiredTokenException" => Self::ExpiredCredentials,
 
-            "RequestExpired" | "RequestInTheFuture" | "RequestTimeTooSkewed" => Self::Clock,
+            "RequestExpired" | "RequestInTheFuture" | "RequestTimeTooSkewed" => Self::WrongClock,
 
             // "Signature expired: .. is now earlier than ..", or "Signature not yet current: ..".
             "InvalidSignatureException" | "SignatureDoesNotMatch" | "SignatureDoesNotMatchException"
@@ -63,7 +63,7 @@ impl Answer {
                     message.contains("expired") || message.contains("not yet current")
                 }) =>
             {
-                Self::Clock
+                Self::WrongClock
             }
 
             // `AccessDeniedException` is none of them: a policy may be about attributes.
@@ -112,26 +112,26 @@ impl Answer {
             | "ServiceUnavailableException"
             | "TransactionInProgressException" => Self::Interrupted,
 
-            _ => Self::Request,
+            _ => Self::Refused,
         }
     }
 
     /// Whether it says for certain that the request was not carried out, and never will be.
     pub(crate) fn is_definite(self) -> bool {
-        !matches!(self, Self::Interrupted | Self::Foreign)
+        !matches!(self, Self::Interrupted | Self::NotDynamoDb)
     }
 
     /// Whether every write to the table would fail in the same way.
     pub(crate) fn is_table_wide(self) -> bool {
-        matches!(self, Self::TableWide | Self::Credentials)
+        matches!(self, Self::TableWide | Self::ExpiredCredentials)
     }
 
     /// How many attempts it is worth, if the request changes nothing.
     pub(crate) fn worth(self) -> Worth {
         match self {
-            Self::Request | Self::TableWide | Self::Foreign => Worth::One,
-            Self::Credentials => Worth::Two,
-            Self::Clock => Worth::Few,
+            Self::Refused | Self::TableWide | Self::NotDynamoDb => Worth::One,
+            Self::ExpiredCredentials => Worth::Two,
+            Self::WrongClock => Worth::Few,
             Self::Transient | Self::Interrupted => Worth::All,
         }
     }
@@ -143,10 +143,10 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, code: &str, message: &str) -> Answer {
+    fn answer(status: u16, code: &str, message: &str) -> ErrorClass {
         let error = ErrorMetadata::builder().message(message);
         let error = if code.is_empty() { error } else { error.code(code) };
-        Answer::new(status, &error.build())
+        ErrorClass::new(status, &error.build())
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         for code in
             ["RequestTimeout", "RequestTimeoutException", "RequestAborted", "TransactionInProgressException"]
         {
-            assert_eq!(answer(400, code, ""), Answer::Interrupted, "{code}");
+            assert_eq!(answer(400, code, ""), ErrorClass::Interrupted, "{code}");
         }
     }
 
@@ -181,16 +181,16 @@ mod tests {
         let wrong = "The request signature we calculated does not match the signature you provided.";
         assert_eq!(
             [says(expired), says(early), says(wrong)],
-            [Answer::Clock, Answer::Clock, Answer::TableWide]
+            [ErrorClass::WrongClock, ErrorClass::WrongClock, ErrorClass::TableWide]
         );
-        assert_eq!(answer(400, "RequestExpired", ""), Answer::Clock);
-        assert!(!Answer::Clock.is_table_wide(), "the next call signs for itself");
+        assert_eq!(answer(400, "RequestExpired", ""), ErrorClass::WrongClock);
+        assert!(!ErrorClass::WrongClock.is_table_wide(), "the next call signs for itself");
     }
 
     /// Else all callers of an item would be answered with what may have been applied.
     #[test]
     fn what_is_table_wide_is_definite() {
-        for answer in [Answer::TableWide, Answer::Credentials] {
+        for answer in [ErrorClass::TableWide, ErrorClass::ExpiredCredentials] {
             assert!(answer.is_table_wide() && answer.is_definite());
         }
     }

@@ -11,7 +11,7 @@ use crate::item::deserialize::from_item;
 use crate::item::invalid::Invalid;
 use crate::item::schema::Schema;
 use crate::item::{Item, StoredVersion};
-use crate::write::expectation::Expect;
+use crate::write::expectation::Expectation;
 
 /// A write that was refused because the stored item is not as it was expected.
 ///
@@ -21,31 +21,57 @@ pub struct Conflict {
     key: Item,
     schema: &'static Schema,
     expected: u64,
-    pub(crate) item: Option<Item>,
+    item: Option<Item>,
     attempts: u32,
-    pub(crate) action: Option<usize>,
-    pub(crate) reasons: Vec<String>,
-    pub(crate) others: Vec<Error>,
+    action_index: Option<usize>,
+    cancellation_reasons: Vec<String>,
+    other_refusals: Vec<Error>,
 }
 
 impl Conflict {
-    /// A refused write of the item under `key`, where `item` stands.
+    /// A refused write of the item under `key`. `item` is what is stored, if that is known.
     pub(crate) fn new(
         table: &str,
         schema: &'static Schema,
-        expect: Expect,
+        expectation: Expectation,
         key: Item,
         item: Option<Item>,
     ) -> Self {
-        let (table, expected) = (table.into(), expect.number());
-        let (action, reasons, others) = (None, Vec::new(), Vec::new());
-        Self { table, key, schema, expected, item, attempts: 1, action, reasons, others }
+        Self {
+            table: table.into(),
+            key,
+            schema,
+            expected: expectation.number(),
+            item,
+            attempts: 1,
+            action_index: None,
+            cancellation_reasons: Vec::new(),
+            other_refusals: Vec::new(),
+        }
     }
 
-    /// Says which attempt this was, and so all refusals that came with it.
-    pub(crate) fn after(&mut self, attempts: u32) {
+    /// Says which action of a transaction was refused, counted from 0.
+    pub(crate) fn set_action_index(&mut self, index: usize) {
+        self.action_index = Some(index);
+    }
+
+    /// Adds what came with the refusal: DynamoDB's reason for each action, and the errors of the other actions.
+    pub(crate) fn add_refusals(&mut self, cancellation_reasons: Vec<String>, others: Vec<Error>) {
+        self.cancellation_reasons = cancellation_reasons;
+        self.other_refusals = others;
+    }
+
+    /// Says which attempt was refused, also in the refusals that came with it.
+    pub(crate) fn set_attempts(&mut self, attempts: u32) {
         self.attempts = attempts;
-        self.others.iter_mut().filter_map(Error::conflict_mut).for_each(|other| other.after(attempts));
+        for other in self.other_refusals.iter_mut().filter_map(Error::conflict_mut) {
+            other.set_attempts(attempts);
+        }
+    }
+
+    /// Takes the stored item away.
+    pub(crate) fn take_item(&mut self) -> Option<Item> {
+        self.item.take()
     }
 
     /// The table that was written to.
@@ -101,30 +127,30 @@ impl Conflict {
 
     /// Which action of a [`Transaction`](crate::Transaction) was refused, counted from 0; `None` for a write of its own.
     #[must_use]
-    pub fn action(&self) -> Option<usize> {
-        self.action
+    pub fn action_index(&self) -> Option<usize> {
+        self.action_index
     }
 
     /// DynamoDB's reason for each action of the transaction, such as `None`, `ConditionalCheckFailed` or
     /// `TransactionConflict`; empty for a write of its own.
     #[must_use]
-    pub fn reasons(&self) -> &[String] {
-        &self.reasons
+    pub fn cancellation_reasons(&self) -> &[String] {
+        &self.cancellation_reasons
     }
 
     /// What else stood in the way of the transaction: a [`Conflict`](Error::Conflict),
     /// [`AlreadyExists`](Error::AlreadyExists) or [`ConditionFailed`](Error::ConditionFailed) for each other action that was
     /// refused, in their order.
     #[must_use]
-    pub fn others(&self) -> &[Error] {
-        &self.others
+    pub fn other_refusals(&self) -> &[Error] {
+        &self.other_refusals
     }
 }
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { table, expected, .. } = self;
-        if let Some(action) = self.action {
+        if let Some(action) = self.action_index {
             write!(f, "action {action} of the transaction, counted from 0: ")?;
         }
         match (expected, self.actual()) {

@@ -7,7 +7,7 @@ pub(crate) mod unknown;
 
 use crate::error::conflict::Conflict;
 use crate::error::sdk_failure::SdkFailure;
-use crate::error::unknown::Unknown;
+use crate::error::unknown::UnknownOutcome;
 use crate::item::invalid::Invalid;
 
 /// The result of every call.
@@ -49,7 +49,7 @@ pub enum Error {
     /// else was tried: read the item and decide. Creates end so more often than other writes, since they are not sent again; see
     /// [`Table::create`](crate::Table::create), and [`in_transaction`](crate::Create::in_transaction) for an exact answer.
     #[error(transparent)]
-    OutcomeUnknown(Box<Unknown>),
+    OutcomeUnknown(Box<UnknownOutcome>),
 
     /// The version cannot be raised within its type. Nothing was written.
     #[error("{}: the version cannot grow beyond {max}, the maximum of its type", place(table, attribute))]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_smithy_runtime_api::client::interceptors::error::InterceptorError;
 
-use crate::error::codes::{Answer, Worth};
+use crate::error::codes::{ErrorClass, Worth};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -42,9 +42,11 @@ impl SdkFailure {
     }
 
     /// Whether any write to the table would fail in the same way.
-    pub(crate) fn is_about_no_item(&self) -> bool {
+    pub(crate) fn is_table_wide(&self) -> bool {
         if let Some(error) = self.as_service_error() {
-            return error.code().is_some_and(|code| Answer::named(code, error.message()).is_table_wide());
+            return error
+                .code()
+                .is_some_and(|code| ErrorClass::of_code(code, error.message()).is_table_wide());
         }
         // An interceptor of the client's may have looked at the item.
         let mut causes = std::iter::successors(self.source(), |&error| error.source());

@@ -8,20 +8,29 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::error::Error;
 use crate::item::Item;
-use crate::write::Intent;
-use crate::write::verdict::find_out;
+use crate::write::intent::Intent;
+use crate::write::verdict::was_applied;
 
 /// A write whose fate could not be found out in time.
 ///
 /// It may still be found out later: read the item, strongly consistent, and ask [`was_applied`](Self::was_applied).
-pub struct Unknown {
-    pub(crate) table: Box<str>,
-    pub(crate) key: Item,
-    pub(crate) write: Intent,
-    pub(crate) cause: Option<Error>,
+pub struct UnknownOutcome {
+    table: Box<str>,
+    key: Item,
+    write: Intent,
+    cause: Option<Error>,
 }
 
-impl Unknown {
+impl UnknownOutcome {
+    pub(crate) fn new(table: &str, key: Item, write: Intent, cause: Option<Error>) -> Self {
+        Self { table: table.into(), key, write, cause }
+    }
+
+    /// Why the outcome could not be found out, where there is an error that says it.
+    pub(crate) fn cause(&self) -> Option<&Error> {
+        self.cause.as_ref()
+    }
+
     /// The table that was written to.
     #[must_use]
     pub fn table(&self) -> &str {
@@ -37,7 +46,7 @@ impl Unknown {
     /// The version that the write expected; 0 if it expected none.
     #[must_use]
     pub fn expected(&self) -> u64 {
-        self.write.expect.number()
+        self.write.expectation.number()
     }
 
     /// The version that the item has if the write was applied; `None` for a delete.
@@ -69,14 +78,14 @@ impl Unknown {
     /// ```
     #[must_use]
     pub fn was_applied(&self, stored: Option<&HashMap<String, AttributeValue>>) -> Option<bool> {
-        find_out(self.write, stored)
+        was_applied(self.write, stored)
     }
 }
 
 /// Shows no key.
-impl fmt::Debug for Unknown {
+impl fmt::Debug for UnknownOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unknown")
+        f.debug_struct("UnknownOutcome")
             .field("table", &self.table)
             .field("expected", &self.expected())
             .field("intended", &self.intended())
@@ -85,7 +94,7 @@ impl fmt::Debug for Unknown {
     }
 }
 
-impl fmt::Display for Unknown {
+impl fmt::Display for UnknownOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a reply from table \"{}\" was lost, and whether ", self.table)?;
         match self.intended() {
@@ -102,7 +111,7 @@ impl fmt::Display for Unknown {
     }
 }
 
-impl StdError for Unknown {
+impl StdError for UnknownOutcome {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.cause.as_ref().map(|cause| cause as _)
     }

@@ -8,8 +8,7 @@ use serde::Serialize;
 use crate::item::invalid::Invalid;
 use crate::item::key_type::KeyType;
 use crate::item::schema::{KeyAttribute, Schema};
-use crate::item::serialize;
-use crate::item::{self, Item};
+use crate::item::{self, Item, serialize};
 
 /// The key type of a struct with a partition key of type `P` and a sort key of type `S`.
 ///

@@ -8,8 +8,7 @@ use serde::Serialize;
 use crate::item::invalid::Invalid;
 use crate::item::key::check_key_value;
 use crate::item::schema::{Schema, Start};
-use crate::item::serialize;
-use crate::item::{self, Attributes, Item};
+use crate::item::{self, Attributes, Item, serialize};
 
 /// The attributes of an object, with its key and its version set apart.
 #[derive(Clone)]
@@ -54,7 +53,7 @@ impl Snapshot {
     }
 
     /// The names of the declared attributes that serde left out.
-    pub(crate) fn left_out(&self) -> impl Iterator<Item = Cow<'static, str>> {
+    pub(crate) fn omitted(&self) -> impl Iterator<Item = Cow<'static, str>> {
         self.schema
             .attributes
             .iter()

@@ -22,14 +22,15 @@ use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 
-use super::line::CallerId;
 use crate::error::Result;
 use crate::item::Item;
+use crate::queue::line::CallerId;
 use crate::send::Applied;
-use crate::send::budget::{Budget, Limits};
-use crate::send::delivery::Attempts;
-use crate::write::Intent;
+use crate::send::budget::Budget;
+use crate::send::delivery::Delivery;
+use crate::send::limits::Limits;
 use crate::write::draft::Draft;
+use crate::write::intent::Intent;
 
 /// The state of an item that has callers.
 #[derive(Default)]
@@ -119,14 +120,21 @@ impl AsOf {
 /// An item, with the changes of the callers that go out together.
 pub(crate) struct Group {
     pub(crate) draft: Draft,
+    /// Whether other callers may use the item after it was changed. If not, it need not be copied.
+    pub(crate) is_shared: bool,
     pub(crate) as_of: AsOf,
     /// How many members it may have.
     pub(crate) size: usize,
 }
 
 impl Group {
-    pub(crate) fn new(item: Option<Item>, as_of: AsOf) -> Self {
-        Self { draft: Draft::of(item), as_of, size: usize::MAX }
+    pub(crate) fn new(draft: Draft, as_of: AsOf) -> Self {
+        Self { draft, is_shared: false, as_of, size: usize::MAX }
+    }
+
+    /// The item with the changes in it, for a caller to read and change.
+    pub(crate) fn item(&mut self) -> Option<Item> {
+        if self.is_shared { self.draft.item() } else { self.draft.take_item() }
     }
 }
 
@@ -136,9 +144,8 @@ pub(crate) struct Flight {
     pub(crate) intent: Intent,
     /// Whose budget it uses.
     pub(crate) sender: CallerId,
-    /// Of which each is the same request.
-    pub(crate) attempts: Arc<Attempts>,
-    /// The item once the write went through, where that is known.
+    pub(crate) delivery: Arc<Delivery>,
+    /// The item as it is stored once the write is applied, if that is known.
     pub(crate) written: Option<Item>,
     pub(crate) as_of: AsOf,
     /// When it ends at the latest, and how often it is sent.

@@ -21,10 +21,10 @@ use std::time::Duration;
 use shuttle::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::desk::Desk;
 use crate::error::sdk_failure::SdkFailure;
-use crate::send::budget::Limits;
-use crate::write::Intent;
+use crate::queue::desk::Desk;
+use crate::send::limits::Limits;
+use crate::write::intent::Intent;
 
 /// How many callers may wait for one item.
 const LIMIT: usize = 10_000;

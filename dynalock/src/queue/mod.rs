@@ -1,19 +1,16 @@
 //! The callers of one item in one process: they take turns, and may share a write
 
-mod desk;
-mod line;
-mod turn;
+pub(crate) mod desk;
+pub(crate) mod line;
+pub(crate) mod turn;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-pub(crate) use line::Outcome;
-pub(crate) use turn::{ANY_SIZE, Turn};
-
 use crate::item::key::KeyId;
+use crate::queue::desk::Desk;
+use crate::queue::line::{CallerId, Line};
 use crate::support::lock::lock;
-use desk::Desk;
-use line::{CallerId, Line};
 
 /// The queues of a table: one for each item that has callers.
 #[derive(Default)]
@@ -26,11 +23,6 @@ pub(crate) struct Queues {
 impl Queues {
     pub(crate) fn coalescing() -> Self {
         Self { coalesce: true, ..Self::default() }
-    }
-
-    /// How many items have callers.
-    pub(crate) fn len(&self) -> usize {
-        lock(&self.by_key).len()
     }
 
     /// Adds a caller of an item; `None` if too many wait.

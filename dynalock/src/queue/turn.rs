@@ -5,22 +5,25 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::Queues;
-use super::desk::{AsOf, Desk, Flight, Group, Landed, Reading, UnderWay};
-use super::line::{Answer, CallerId, Line, Outcome, Status, Step};
-use crate::error::unknown::Unknown;
+use crate::error::conflict::Conflict;
+use crate::error::unknown::UnknownOutcome;
 use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::item::key::KeyId;
 use crate::item::schema::Schema;
-use crate::send::Single;
-use crate::send::budget::{Budget, Limits};
-use crate::send::delivery::Attempts;
+use crate::queue::Queues;
+use crate::queue::desk::{AsOf, Desk, Flight, Group, Landed, Reading, UnderWay};
+use crate::queue::line::{Answer, CallerId, Line, Outcome, Status, Step};
+use crate::send::Request;
+use crate::send::budget::Budget;
+use crate::send::limits::Limits;
 use crate::send::retry::{IMMEDIATE, Retry};
-use crate::send::store::{Reason, Target};
-use crate::send::trace::Tally;
-use crate::write::Intent;
+use crate::send::sdk_call::CallFailure;
+use crate::send::store::{GET_ITEM, Store};
+use crate::send::trace::CallStats;
 use crate::write::condition::Condition;
+use crate::write::draft::Draft;
+use crate::write::intent::Intent;
 
 /// The size of a group with everybody who waits.
 pub(crate) const ANY_SIZE: usize = usize::MAX;
@@ -30,8 +33,6 @@ const FEW_MEMBERS: usize = 64;
 
 /// How many bytes the objects may take that the members of a larger group hold until they are answered.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
-
-const READ: &str = "GetItem";
 
 const TOO_LATE: &str = "other calls of this process for the same item took until the deadline";
 
@@ -45,7 +46,7 @@ pub(crate) struct Turn<'t> {
     id: KeyId,
     line: Arc<Line>,
     caller: CallerId,
-    target: &'t Target,
+    store: &'t Store,
     schema: &'static Schema,
     key: Item,
     budget: Budget,
@@ -62,29 +63,25 @@ impl Drop for Turn<'_> {
 
 impl<'t> Turn<'t> {
     /// Joins the line for the item under `key`.
-    pub(crate) fn wait_for(
+    pub(crate) fn join_queue(
         queues: &'t Queues,
-        target: &'t Target,
+        store: &'t Store,
         schema: &'static Schema,
         key: Item,
         retry: Retry,
     ) -> Result<Self> {
         // A turn is waited for with a timer.
-        target.check_runtime(READ).map_err(|failure| Error::Sdk(failure.into()))?;
+        store.call(GET_ITEM).check_runtime().map_err(|failure| Error::Sdk(failure.into()))?;
         let id = KeyId::of(schema, &key);
         let Some((line, caller)) = queues.join(&id) else {
-            return Err(busy(target, "10,000 calls of this process wait for the same item already"));
+            return Err(busy(store, "10,000 calls of this process wait for the same item already"));
         };
         let budget = Budget::start(retry);
-        Ok(Self { queues, id, line, caller, target, schema, key, budget, immediate: IMMEDIATE, desk: None })
+        Ok(Self { queues, id, line, caller, store, schema, key, budget, immediate: IMMEDIATE, desk: None })
     }
 
-    pub(crate) fn key(&self) -> &Item {
-        &self.key
-    }
-
-    pub(crate) fn tally(&mut self) -> Tally {
-        *self.budget.tally()
+    pub(crate) fn stats(&self) -> CallStats {
+        self.budget.stats()
     }
 
     /// Waits for the turn of the caller, which may be in a group of `size`, and returns what it begins with: the item, with the
@@ -101,7 +98,7 @@ impl<'t> Turn<'t> {
                     self.send(None).await?;
                 }
                 Some(Desk::Open(mut group)) => {
-                    group.draft.is_shared = self.queues.coalesce || self.line.others_wait();
+                    group.is_shared = self.queues.coalesce || self.line.others_wait();
                     // Until the group is put back. If it is not, its members go on without it.
                     self.desk = Some(Desk::Empty);
                     return Ok(group);
@@ -125,7 +122,7 @@ impl<'t> Turn<'t> {
 
     /// Leaves everything as it was found.
     pub(crate) fn put_back(&mut self, group: Group) {
-        if group.draft.is_shared {
+        if group.is_shared {
             self.desk = Some(Desk::Open(group));
         }
     }
@@ -158,7 +155,7 @@ impl<'t> Turn<'t> {
             match self.line.take_answer(self.caller) {
                 Some(Answer::Done(outcome)) => {
                     if let Outcome::Applied { calls, .. } = outcome {
-                        self.budget.tally().batch = calls;
+                        self.budget.shared_by(calls);
                     }
                     return Ok(outcome);
                 }
@@ -201,7 +198,7 @@ impl<'t> Turn<'t> {
     async fn turn_or_answer(&mut self) -> Result<()> {
         let (since, deadline) = (Instant::now(), self.budget.deadline());
         let step = timeout_at(deadline, poll_fn(|context| self.line.poll(self.caller, context))).await;
-        self.budget.tally().queue_wait += since.elapsed();
+        self.budget.queued(since.elapsed());
         match step {
             Ok(Step::Answered) => {}
             Ok(Step::Turn(desk)) => {
@@ -225,53 +222,67 @@ impl<'t> Turn<'t> {
         loop {
             // One that was begun on another runtime is begun again.
             if !matches!(&self.desk, Some(Desk::Reading(reading)) if reading.answer.is_here()) {
-                let answer = UnderWay::new(self.target.get_item(&self.key, true, None));
+                let answer = UnderWay::new(self.store.get_item(&self.key, true, None));
                 self.desk = Some(Desk::Reading(Reading { answer, as_of: self.as_of() }));
             }
             let Some(Desk::Reading(Reading { answer, as_of })) = &mut self.desk else { return Ok(()) };
             let (until, as_of) = (self.budget.attempt_deadline(), *as_of);
-            match self.target.within(until, &mut self.budget, READ, Box::pin(answer)).await {
-                Ok(output) => {
-                    self.desk = Some(Desk::Open(Group::new(output.item, as_of)));
-                    return Ok(());
-                }
+            let call = self.store.call(GET_ITEM);
+            match call.until(until, &mut self.budget, Box::pin(answer)).await {
+                Ok(output) => return self.open(output.item, as_of),
                 // The next caller goes on with the read.
-                Err(reason @ Reason::OutOfTime(_)) => return reason.after_wait(&mut self.budget).await,
-                Err(reason) => {
+                Err(failure @ CallFailure::OutOfTime(_)) => {
+                    return call.wait_for_retry(failure, &mut self.budget).await;
+                }
+                Err(failure) => {
                     self.desk = Some(Desk::Empty);
-                    reason.after_wait(&mut self.budget).await?;
+                    call.wait_for_retry(failure, &mut self.budget).await?;
                 }
             }
         }
     }
 
+    /// Opens a group for the item that was read. One that does not fit ends the call, if it was read for this call or later; else
+    /// it is to be read again.
+    fn open(&mut self, item: Option<Item>, as_of: AsOf) -> Result<()> {
+        self.desk = Some(Desk::Empty);
+        match Draft::read(self.schema, self.key.clone(), item) {
+            Ok(draft) => self.desk = Some(Desk::Open(Group::new(draft, as_of))),
+            Err(invalid) if self.caller < as_of.arrivals => {
+                return Err(invalid.in_table(&self.store.table));
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
     /// Sends the group at the desk until its outcome is known, and answers its members. The error is for this caller alone.
     async fn send(&mut self, condition: Option<&Condition>) -> Result<()> {
-        let Some(Desk::Open(Group { draft, as_of, .. })) = self.desk.replace(Desk::Empty) else {
+        let Some(Desk::Open(Group { draft, is_shared, as_of, .. })) = self.desk.replace(Desk::Empty) else {
             return Ok(());
         };
         let as_of = AsOf { begun: as_of.begun, ..self.as_of() };
-        let (write, written) = match draft.into_write(self.schema, &self.key, condition) {
-            Ok(Some(write)) => write,
-            Ok(None) => return Ok(()),
-            Err(invalid) => return self.reject(invalid.in_table(&self.target.table)),
+        let written = if is_shared { draft.written() } else { None };
+        let write = match draft.into_write(condition) {
+            Ok(write) => write,
+            Err(invalid) => return self.reject(invalid.in_table(&self.store.table)),
         };
         let intent = write.intent();
         // From here on the change of every member may be applied.
         let Some(limits) = self.line.mark_sent(intent) else { return Ok(()) };
-        let attempts = Arc::default();
-        let landing = self.launch(Single::of(write), &attempts, limits);
+        let request = Request::single(self.store, write);
+        let delivery = Arc::clone(request.delivery());
+        let landing = self.launch(request, limits);
         let sender = self.caller;
-        let flight = Flight { landing, intent, sender, attempts, written, as_of, limits };
+        let flight = Flight { landing, intent, sender, delivery, written, as_of, limits };
         self.desk = Some(Desk::InFlight(flight.into()));
         self.land().await
     }
 
-    fn launch(&mut self, mut write: Single, attempts: &Arc<Attempts>, limits: Limits) -> UnderWay<Landed> {
-        let (target, attempts) = (self.target.clone(), Arc::clone(attempts));
+    fn launch(&mut self, mut request: Request, limits: Limits) -> UnderWay<Landed> {
         let mut budget = self.budget.share(limits);
         UnderWay::new(async move {
-            let sent = target.settle(&mut write, &attempts, &mut budget).await;
+            let sent = request.settle(&mut budget).await;
             Landed { sent, budget }
         })
     }
@@ -282,9 +293,9 @@ impl<'t> Turn<'t> {
         let is_elsewhere =
             |desk: &mut Desk| matches!(desk, Desk::InFlight(flight) if !flight.landing.is_here());
         let Some(Desk::InFlight(mut flight)) = self.desk.take_if(is_elsewhere) else { return };
-        if self.line.is_awaited() && flight.attempts.can_be_repeated() {
-            let write = Single::again(flight.intent, self.key.clone());
-            flight.landing = self.launch(write, &flight.attempts, flight.limits);
+        if self.line.is_awaited() && flight.delivery.can_be_repeated() {
+            let request = Request::again(self.store, self.key.clone(), flight.intent, &flight.delivery);
+            flight.landing = self.launch(request, flight.limits);
             flight.sender = self.caller;
             self.desk = Some(Desk::InFlight(flight));
         } else {
@@ -330,13 +341,13 @@ impl<'t> Turn<'t> {
         match sent {
             Ok(_) => {
                 self.line.applied(intent.next_version);
-                self.desk = written
-                    .map(|item| Desk::Open(Group::new(Some(item), as_of.next_turn())))
-                    .or(Some(Desk::Empty));
-                Ok(())
+                match written {
+                    Some(item) => self.open(Some(item), as_of.next_turn()),
+                    None => Ok(()),
+                }
             }
             Err(Error::OutcomeUnknown(unknown)) => {
-                let cause = match &unknown.cause {
+                let cause = match unknown.cause() {
                     Some(Error::Sdk(failure)) => Some(failure.clone()),
                     _ => None,
                 };
@@ -353,7 +364,7 @@ impl<'t> Turn<'t> {
 
     /// Hands on what is stored, if it is to be changed at once; else it is time to read.
     async fn after_conflict(&mut self, mut error: Error, is_member: bool, as_of: AsOf) -> Result<()> {
-        let is_known = error.conflict().is_none_or(|conflict| conflict.item.is_some());
+        let is_known = error.conflict().is_none_or(|conflict| conflict.item().is_some());
         if is_member {
             if self.immediate == 0 || !is_known {
                 // A caller that leads others acts for all of them, and must not fall behind the other processes.
@@ -366,8 +377,8 @@ impl<'t> Turn<'t> {
             }
         }
         if is_known {
-            let item = error.conflict_mut().and_then(|conflict| conflict.item.take());
-            self.desk = Some(Desk::Open(Group::new(item, as_of.next_turn())));
+            let item = error.conflict_mut().and_then(Conflict::take_item);
+            return self.open(item, as_of.next_turn());
         }
         Ok(())
     }
@@ -385,7 +396,7 @@ impl<'t> Turn<'t> {
                 self.line.answer(&Answer::Done(Outcome::Again));
                 return if is_member { Err(error) } else { Ok(()) };
             }
-            Error::Sdk(failure) if failure.is_about_no_item() => Answer::Refused(failure),
+            Error::Sdk(failure) if failure.is_table_wide() => Answer::Refused(failure),
             _ => Answer::Done(Outcome::Smaller((self.line.members() / 2).max(1))),
         };
         self.line.answer(&answer);
@@ -398,16 +409,15 @@ impl<'t> Turn<'t> {
 
     fn too_late(&mut self, problem: &'static str) -> Error {
         self.line.note_giving_up();
-        let late = busy(self.target, problem);
+        let late = busy(self.store, problem);
         self.budget.out_of_time(late)
     }
 
     fn lost(&self, write: Intent, cause: Option<Error>) -> Error {
-        let (table, key) = (self.target.table.clone(), self.key.clone());
-        Error::OutcomeUnknown(Box::new(Unknown { table, key, write, cause }))
+        Error::OutcomeUnknown(UnknownOutcome::new(&self.store.table, self.key.clone(), write, cause).into())
     }
 }
 
-fn busy(target: &Target, problem: &'static str) -> Error {
-    Error::Busy { table: target.table.clone(), problem }
+fn busy(store: &Store, problem: &'static str) -> Error {
+    Error::Busy { table: store.table.clone(), problem }
 }

@@ -1,4 +1,4 @@
-//! The attempts that the SDK makes for one write: what became of them, and that all of them are the same request.
+//! How the attempts of one request ended, and the body that all of them have.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,145 +11,153 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata};
+use aws_smithy_types::body::SdkBody;
 
-use crate::error::codes::Answer;
+use crate::error::codes::ErrorClass;
 use crate::support::lock::lock;
 
-/// What became of an attempt that was transmitted.
+/// How an attempt ended that was transmitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum AttemptResult {
     /// DynamoDB said that it was carried out.
     Applied,
     /// DynamoDB said that it was not, or nothing reached it.
     NotApplied,
     /// Anything else.
-    Unclear,
+    Ambiguous,
 }
 
-/// The attempts of one write, over all its calls of the SDK.
-#[derive(Default)]
-pub(crate) struct Attempts(Mutex<Progress>);
-
-#[derive(Default)]
-struct Progress {
-    /// Transmitted, and nothing known of it since.
-    under_way: bool,
-    /// What became of the last attempt that came to an end.
-    last: Option<Fate>,
-    /// Some attempt was applied.
-    applied: bool,
-    /// Some attempt may have been applied, or may yet be.
-    unclear: bool,
-    /// The body of the request as it was serialized the first time.
-    body: Option<Vec<u8>>,
-}
-
-impl Attempts {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        lock(&self.0)
-    }
-
-    /// Counts an attempt that is about to be transmitted; `false` if it must not be, since one before it was applied or may
-    /// have been, and the write is none that may then be sent again.
-    fn transmit(&self, repeat: Repeat) -> bool {
-        let progress = &mut *self.progress();
-        // An attempt that was never settled stays in doubt.
-        progress.unclear |= progress.under_way;
-        progress.under_way = repeat == Repeat::Always || !(progress.applied || progress.unclear);
-        progress.under_way
-    }
-
-    fn settle(&self, fate: Fate) {
-        let progress = &mut *self.progress();
-        let fate = if progress.under_way { fate } else { Fate::NotApplied };
-        progress.under_way = false;
-        progress.last = Some(fate);
-        progress.applied |= fate == Fate::Applied;
-        progress.unclear |= fate == Fate::Unclear;
-    }
-
-    /// Whether DynamoDB said that the write was applied, whatever the SDK made of that.
-    pub(crate) fn succeeded(&self) -> bool {
-        self.progress().applied
-    }
-
-    /// Whether the last attempt got no answer that can be trusted.
-    pub(crate) fn last_is_unclear(&self) -> bool {
-        let progress = self.progress();
-        progress.under_way || progress.last == Some(Fate::Unclear)
-    }
-
-    /// Whether any attempt got no answer that can be trusted, and so may have been applied.
-    pub(crate) fn are_unclear(&self) -> bool {
-        let progress = self.progress();
-        progress.under_way || progress.unclear
-    }
-
-    /// Makes the request that is sent again one whose failed checks return no item; `false` if it was that already.
-    pub(crate) fn ask_for_no_item(&self) -> bool {
-        let body = &mut self.progress().body;
-        match body.as_deref().and_then(without_item) {
-            Some(shorter) => *body = Some(shorter),
-            None => return false,
-        }
-        true
-    }
-
-    /// Whether there is a request to send again: none if the SDK gave up before it had made one.
-    pub(crate) fn can_be_repeated(&self) -> bool {
-        self.progress().body.is_some()
-    }
-}
-
-/// When a write may be sent again, by dynalock or by the SDK.
+/// When a request may be sent again, by dynalock or by the SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
     /// As often as there is time: a copy of it cannot be applied once another one was.
     Always,
     /// Only where all earlier attempts are known to be not applied.
-    UnlessInDoubt,
+    UnlessAmbiguous,
 }
 
-/// Tells [`Attempts`] what happens, for an operation whose errors are `E`.
-pub(crate) struct Watch<E> {
-    attempts: Arc<Attempts>,
+/// The attempts of one request, those of the SDK included.
+///
+/// DynamoDB must get the same bytes each time: it compares the copies of a transaction. To render the writes again would cost up to 19 %
+/// more instructions, so the body is kept. It is shared with the SDK, and not copied.
+#[derive(Default)]
+pub(crate) struct Delivery(Mutex<Progress>);
+
+#[derive(Default)]
+struct Progress {
+    /// Whether an attempt was transmitted whose end is not known yet.
+    is_in_flight: bool,
+    last: Option<AttemptResult>,
+    /// Whether any attempt was applied.
+    is_applied: bool,
+    /// Whether any attempt may have been applied, or may yet be.
+    is_ambiguous: bool,
+    /// The body as the SDK serialized it the first time.
+    body: Option<SdkBody>,
+}
+
+impl Delivery {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        lock(&self.0)
+    }
+
+    /// Counts an attempt that is about to be transmitted; `false` if it must not be.
+    fn transmit(&self, repeat: Repeat) -> bool {
+        let mut progress = self.progress();
+        // An attempt that was dropped has no result, and stays ambiguous.
+        if progress.is_in_flight {
+            progress.is_ambiguous = true;
+        }
+        progress.is_in_flight = repeat == Repeat::Always || !(progress.is_applied || progress.is_ambiguous);
+        progress.is_in_flight
+    }
+
+    fn finish(&self, result: AttemptResult) {
+        let mut progress = self.progress();
+        // What was never transmitted was not applied, whatever the SDK's error looks like.
+        let result = if progress.is_in_flight { result } else { AttemptResult::NotApplied };
+        progress.is_in_flight = false;
+        progress.last = Some(result);
+        match result {
+            AttemptResult::Applied => progress.is_applied = true,
+            AttemptResult::Ambiguous => progress.is_ambiguous = true,
+            AttemptResult::NotApplied => {}
+        }
+    }
+
+    /// Whether DynamoDB said that the request was carried out, whatever the SDK made of that.
+    pub(crate) fn succeeded(&self) -> bool {
+        self.progress().is_applied
+    }
+
+    /// Whether the last attempt may have been applied without an answer that says so.
+    pub(crate) fn last_is_ambiguous(&self) -> bool {
+        let progress = self.progress();
+        progress.is_in_flight || progress.last == Some(AttemptResult::Ambiguous)
+    }
+
+    /// Whether any attempt may have been applied without an answer that says so.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        let progress = self.progress();
+        progress.is_in_flight || progress.is_ambiguous
+    }
+
+    /// Whether there is a body to send again: none if the SDK gave up before it had made one.
+    pub(crate) fn can_be_repeated(&self) -> bool {
+        self.progress().body.is_some()
+    }
+
+    /// Changes the body into one whose failed checks return no item; `false` if it was that already.
+    pub(crate) fn withhold_item(&self) -> bool {
+        let body = &mut self.progress().body;
+        let shorter = body.as_ref().and_then(SdkBody::bytes).and_then(without_item);
+        let is_changed = shorter.is_some();
+        *body = shorter.or_else(|| body.take());
+        is_changed
+    }
+}
+
+/// Tells a [`Delivery`] what happens to its attempts, for an operation whose errors are `E`. An interceptor of the SDK.
+pub(crate) struct DeliveryProbe<E> {
+    delivery: Arc<Delivery>,
     repeat: Repeat,
     error: PhantomData<fn() -> E>,
 }
 
-impl<E> Watch<E> {
-    pub(crate) fn new(attempts: &Arc<Attempts>, repeat: Repeat) -> Self {
-        Self { attempts: Arc::clone(attempts), repeat, error: PhantomData }
+impl<E> DeliveryProbe<E> {
+    pub(crate) fn new(delivery: &Arc<Delivery>, repeat: Repeat) -> Self {
+        Self { delivery: Arc::clone(delivery), repeat, error: PhantomData }
     }
 }
 
 /// Does not show the request.
-impl<E> fmt::Debug for Watch<E> {
+impl<E> fmt::Debug for DeliveryProbe<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").finish_non_exhaustive()
+        f.debug_struct("DeliveryProbe").finish_non_exhaustive()
     }
 }
 
-impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for Watch<E> {
+impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for DeliveryProbe<E> {
     fn name(&self) -> &'static str {
-        "dynalock::Watch"
+        "dynalock::DeliveryProbe"
     }
 
-    /// Keeps the request's body the first time, and puts it into later requests, which so are the same to the byte.
+    /// Keeps the body of the first call of the SDK, and puts it in place of those of later calls.
     fn modify_before_retry_loop(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let kept = &mut self.attempts.progress().body;
+        let kept = &mut self.delivery.progress().body;
         let request = context.request_mut();
-        match kept {
+        match kept.as_ref().and_then(SdkBody::try_clone) {
             Some(body) => {
-                request.headers_mut().insert("content-length", body.len().to_string());
-                *request.body_mut() = body.clone().into();
+                let length = body.content_length().unwrap_or_default();
+                request.headers_mut().insert("content-length", length.to_string());
+                *request.body_mut() = body;
             }
-            None => *kept = request.body().bytes().map(<[u8]>::to_vec),
+            None => *kept = request.body().try_clone(),
         }
         Ok(())
     }
@@ -161,7 +169,7 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if self.attempts.transmit(self.repeat) {
+        if self.delivery.transmit(self.repeat) {
             Ok(())
         } else {
             Err("an earlier attempt may have been applied, so it is not sent again".into())
@@ -174,22 +182,22 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.attempts.settle(match context.output_or_error() {
-            Some(Ok(_)) => Fate::Applied,
+        self.delivery.finish(match context.output_or_error() {
+            Some(Ok(_)) => AttemptResult::Applied,
             // Handed to no connection, as where another interceptor failed before that.
-            Some(Err(_)) if context.request().is_some() => Fate::NotApplied,
+            Some(Err(_)) if context.request().is_some() => AttemptResult::NotApplied,
             Some(Err(error)) => {
                 let refusal = error.as_operation_error().and_then(|error| error.downcast_ref::<E>());
-                let refused = context.response().zip(refusal).is_some_and(|(response, error)| {
-                    Answer::new(response.status().as_u16(), error).is_definite()
+                let is_refused = context.response().zip(refusal).is_some_and(|(response, error)| {
+                    ErrorClass::new(response.status().as_u16(), error).is_definite()
                 });
-                if refused || error.as_connector_error().is_some_and(|error| never_sent(error)) {
-                    Fate::NotApplied
+                if is_refused || error.as_connector_error().is_some_and(|error| never_sent(error)) {
+                    AttemptResult::NotApplied
                 } else {
-                    Fate::Unclear
+                    AttemptResult::Ambiguous
                 }
             }
-            None => Fate::Unclear,
+            None => AttemptResult::Ambiguous,
         });
         Ok(())
     }
@@ -198,11 +206,11 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for W
 /// A serialized request whose failed checks return no item; `None` if they do not in `body` either. Nothing else in it
 /// reads like this member: names of a caller's stand beside values that are objects, or begin with `#` or `:`, and quotes
 /// inside of strings are escaped.
-fn without_item(body: &[u8]) -> Option<Vec<u8>> {
+fn without_item(body: &[u8]) -> Option<SdkBody> {
     const ALL_OLD: &str = r#""ReturnValuesOnConditionCheckFailure":"ALL_OLD""#;
     const NONE: &str = r#""ReturnValuesOnConditionCheckFailure":"NONE""#;
     let body = std::str::from_utf8(body).ok()?;
-    body.contains(ALL_OLD).then(|| body.replace(ALL_OLD, NONE).into_bytes())
+    body.contains(ALL_OLD).then(|| body.replace(ALL_OLD, NONE).into())
 }
 
 /// Whether nothing was sent over a connection: refused by the host, what hyper's client calls a failure to connect, such as a

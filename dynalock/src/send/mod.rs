@@ -1,29 +1,49 @@
 //! Requests, sent until their outcome is known. Nothing else sends
 
 pub(crate) mod budget;
-pub(crate) mod commit;
 pub(crate) mod delivery;
+mod judgement;
+pub(crate) mod limits;
 pub(crate) mod retry;
+pub(crate) mod sdk_call;
 pub(crate) mod store;
 pub(crate) mod trace;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::CancellationReason;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
 use crate::error::codes::Worth;
 use crate::error::conflict::Conflict;
-use crate::error::unknown::Unknown;
+use crate::error::unknown::UnknownOutcome;
 use crate::error::{Error, Result};
 use crate::item::Item;
+use crate::item::invalid::Invalid;
+use crate::item::key::KeyId;
 use crate::send::budget::Budget;
-use crate::send::delivery::{Attempts, Repeat, Watch};
-use crate::send::store::{Reason, Target};
-use crate::write::verdict::{Verdict, judge};
-use crate::write::{ConditionalWrite, Intent, Operation};
+use crate::send::delivery::{Delivery, DeliveryProbe, Repeat};
+use crate::send::judgement::Judgement;
+use crate::send::sdk_call::{CallFailure, SdkCall};
+use crate::send::store::Store;
+use crate::support::random;
+use crate::write::ConditionalWrite;
+use crate::write::intent::{Intent, Operation};
+
+const TRANSACT_WRITE_ITEMS: &str = "TransactWriteItems";
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+const MAX_ACTIONS: usize = 100;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// DynamoDB recognizes a transaction by its token for ten minutes, so the last copy must be sent well before.
+pub(crate) const MAX_TRANSACTION_TIME: Duration = Duration::from_mins(5);
 
 /// How a write ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,265 +51,316 @@ pub(crate) enum Applied {
     Now,
     /// A delete found nothing to delete.
     AlreadyGone,
-    /// The same, after an attempt that may have deleted it.
+    /// A delete found nothing to delete, after an attempt that may have deleted it.
     NowOrBefore,
 }
 
-/// What a failed check means for a logical write.
-pub(crate) enum Judged {
-    Applied(Applied),
-    /// Not applied, and never will be; or unknown.
-    Ended(Error),
-    /// Nothing stands in its way now.
-    Again(Error),
+/// One write, or several that are applied together, on their way to DynamoDB.
+pub(crate) struct Request {
+    client: Client,
+    /// The names of the tables, for errors and traces.
+    tables: Box<str>,
+    parts: Vec<Part>,
+    form: Form,
+    delivery: Arc<Delivery>,
 }
 
-/// What is applied once or not at all, however often it is sent: the write of one item, or a transaction.
-pub(crate) trait LogicalWrite: Send + Sync {
-    /// The DynamoDB operation that carries it.
-    fn operation(&self) -> &'static str;
+/// How a request carries its writes.
+enum Form {
+    /// One write, as a `PutItem`, an `UpdateItem` or a `DeleteItem`.
+    Single,
+    /// One write, as a `TransactWriteItems` with this token. Its answers are those that it has alone.
+    SingleInTransaction { token: String },
+    /// Writes that are the actions of a `TransactWriteItems` with this token.
+    Transaction { token: String },
+}
+
+/// One write of a request.
+struct Part {
+    store: Store,
+    key: Item,
+    intent: Intent,
+    /// Until it is sent: then the delivery has the body.
+    write: Option<ConditionalWrite>,
+}
+
+/// Refuses a number of actions, or of reads, that DynamoDB would refuse.
+pub(crate) fn check_actions(actions: usize) -> Result<()> {
+    let problem = match actions {
+        0 => "a transaction needs at least one action".into(),
+        1..=MAX_ACTIONS => return Ok(()),
+        many => format!("the transaction touches {many} items, but may touch {MAX_ACTIONS}"),
+    };
+    Err(Invalid::request(problem).in_table(""))
+}
+
+/// Refuses a size that DynamoDB would refuse: that of the items written, or of those read.
+pub(crate) fn check_bytes(bytes: usize) -> Result<()> {
+    if bytes > MAX_BYTES {
+        let problem = format!("the transaction takes {bytes} bytes or more, but may take {MAX_BYTES} (4 MB)");
+        return Err(Invalid::request(problem).in_table(""));
+    }
+    Ok(())
+}
+
+impl Request {
+    /// A request for one write.
+    pub(crate) fn single(store: &Store, write: ConditionalWrite) -> Self {
+        let (client, tables) = (store.client.clone(), store.table.clone());
+        let parts = vec![Part::new(store.clone(), write)];
+        Self { client, tables, parts, form: Form::Single, delivery: Arc::default() }
+    }
+
+    /// The request for one write that was given up after it was sent, to be sent again as it was. `delivery` is that of the first
+    /// request.
+    pub(crate) fn again(store: &Store, key: Item, intent: Intent, delivery: &Arc<Delivery>) -> Self {
+        let (client, tables) = (store.client.clone(), store.table.clone());
+        let parts = vec![Part { store: store.clone(), key, intent, write: None }];
+        Self { client, tables, parts, form: Form::Single, delivery: Arc::clone(delivery) }
+    }
+
+    /// A request for one write that DynamoDB recognizes by a token, however often it gets it.
+    pub(crate) fn single_in_transaction(store: &Store, write: ConditionalWrite) -> Result<Self> {
+        let mut request = Self::transaction(&store.client, &store.table, vec![(store.clone(), write)])?;
+        if let Form::Transaction { token } = request.form {
+            request.form = Form::SingleInTransaction { token };
+        }
+        Ok(request)
+    }
+
+    /// A request for writes that are applied together, or not at all. DynamoDB recognizes it by its token and applies it once,
+    /// however often it gets it. A request that it refused was not applied before, but it checks every copy afresh.
+    pub(crate) fn transaction(
+        client: &Client,
+        tables: &str,
+        writes: Vec<(Store, ConditionalWrite)>,
+    ) -> Result<Self> {
+        check_actions(writes.len())?;
+        check_bytes(writes.iter().map(|(_, write)| write.least_bytes()).sum())?;
+        let mut parts: Vec<Part> = Vec::with_capacity(writes.len());
+        let mut places = HashMap::with_capacity(writes.len());
+        for (place, (store, write)) in writes.into_iter().enumerate() {
+            let mut part = Part::new(store, write);
+            part.intent.has_token = true;
+            let item = (part.store.table.clone(), KeyId::of(part.intent.schema, &part.key));
+            if let Some(other) = places.insert(item, place) {
+                let problem = format!("actions {other} and {place}, counted from 0, are for the same item");
+                return Err(Invalid::request(problem).in_table(&part.store.table));
+            }
+            parts.push(part);
+        }
+        let token = random::token().map_err(|none| Invalid::from(none).in_table(tables))?;
+        let (client, tables) = (client.clone(), tables.into());
+        Ok(Self { client, tables, parts, form: Form::Transaction { token }, delivery: Arc::default() })
+    }
+
+    /// How the attempts of the request went, for a caller that goes on with it if this one is dropped.
+    pub(crate) fn delivery(&self) -> &Arc<Delivery> {
+        &self.delivery
+    }
+
+    /// The conflict of a single write whose item is gone, for a caller that has read the item.
+    pub(crate) fn gone(&self) -> Error {
+        match &*self.parts {
+            [part] => Error::Conflict(part.conflict(None).into()),
+            _ => Error::NotFound,
+        }
+    }
+
+    fn operation(&self) -> &'static str {
+        match (&self.form, &*self.parts) {
+            (Form::Single, [part]) => part.intent.operation.name(),
+            _ => TRANSACT_WRITE_ITEMS,
+        }
+    }
+
+    fn call(&self) -> SdkCall<'_> {
+        SdkCall { client: &self.client, operation: self.operation(), tables: &self.tables }
+    }
 
     /// When it may be sent again.
-    fn repeat(&self) -> Repeat;
-
-    /// Sends it; from the second time on, what was sent the first time.
-    fn send(
-        &mut self,
-        target: &Target,
-        budget: &mut Budget,
-        attempts: &Arc<Attempts>,
-    ) -> impl Future<Output = Result<(), Reason>> + Send;
-
-    /// What a failed check means; `reasons` has one for each action, or none if the write is not sent again and the store is to
-    /// be asked. `clean` is false if an earlier attempt may have been applied.
-    fn judged(
-        &self,
-        target: &Target,
-        reasons: Vec<CancellationReason>,
-        clean: bool,
-        budget: &mut Budget,
-    ) -> impl Future<Output = Judged> + Send;
-
-    /// From now on, a failed check is not asked to return an item: a policy forbids that.
-    fn item_is_denied(&self, target: &Target);
-
-    /// The error where it may have been applied, and is not sent again because of `cause`.
-    fn unknown(&self, target: &Target, cause: Error) -> Error;
-}
-
-impl Target {
-    /// Sends one write until it is known what became of it, or `budget` ends.
-    pub(crate) async fn write(&self, write: ConditionalWrite, budget: &mut Budget) -> Result<Applied> {
-        self.settle(&mut Single::of(write), &Arc::default(), budget).await
+    fn repeat(&self) -> Repeat {
+        if self.parts.iter().any(|part| part.intent.is_lone_create()) {
+            Repeat::UnlessAmbiguous
+        } else {
+            Repeat::Always
+        }
     }
 
-    /// The same for all the writes of a transaction.
-    pub(crate) async fn commit(&self, mut commit: impl LogicalWrite, budget: &mut Budget) -> Result<()> {
-        self.settle(&mut commit, &Arc::default(), budget).await.map(drop)
-    }
-
-    /// Sends `write` until it is known what became of it, or `budget` ends. Every re-send is the identical request, with
-    /// the same versions and the same stamps, so it cannot be applied twice. A create can, where others delete the item in
-    /// between: that is sent again after definite failures only, and after a doubt one strongly consistent read decides.
+    /// Sends the request until its outcome is known, or `budget` ends. Each re-send is the identical request, with the same
+    /// versions and the same stamps, so it cannot be applied twice. A create can, where others delete the item in between: it is
+    /// sent again after definite failures only, and after an ambiguous one a strongly consistent read decides.
     ///
     /// An attempt whose answer was lost may have been applied. From then on a failed check no longer tells whether this
     /// write or another one raised the version. The stamps in the stored item do, unless they were overwritten since; then
     /// the outcome is unknown.
-    ///
-    /// Where this is dropped half way, another call may go on with the same `write` and its `attempts`.
-    pub(crate) async fn settle(
-        &self,
-        write: &mut impl LogicalWrite,
-        attempts: &Arc<Attempts>,
-        budget: &mut Budget,
-    ) -> Result<Applied> {
-        let mut without_item = false;
-        let once = write.repeat() == Repeat::UnlessInDoubt;
+    pub(crate) async fn settle(&mut self, budget: &mut Budget) -> Result<Applied> {
+        let delivery = Arc::clone(&self.delivery);
+        let is_sent_once = self.repeat() == Repeat::UnlessAmbiguous;
+        let mut is_item_withheld = false;
         // By a call that was dropped when it had its answer.
-        if attempts.succeeded() {
+        if delivery.succeeded() {
             return Ok(Applied::Now);
         }
         loop {
-            let was_clean = !attempts.are_unclear();
-            let answer = if once && !was_clean {
-                Err(Reason::CheckFailed(Vec::new()))
+            let was_unambiguous = !delivery.is_ambiguous();
+            let answer = if is_sent_once && !was_unambiguous {
+                // As if a check had failed without an item: then the item is read.
+                Err(CallFailure::CheckFailed(Vec::new()))
             } else {
-                write.send(self, budget, attempts).await
+                self.send(budget).await
             };
-            if without_item && matches!(answer, Ok(()) | Err(Reason::CheckFailed(_))) {
-                write.item_is_denied(self);
+            if is_item_withheld && matches!(answer, Ok(()) | Err(CallFailure::CheckFailed(_))) {
+                // The write itself is allowed, so it was the item that the policy denied. Which table's, it does not say.
+                self.parts.iter().for_each(|part| part.store.deny_item());
             }
-            let reason = match answer {
+            let failure = match answer {
                 Ok(()) => return Ok(Applied::Now),
                 // What failed came after the answer, such as an interceptor of the client's.
-                Err(_) if attempts.succeeded() => return Ok(Applied::Now),
-                Err(reason) => reason,
+                Err(_) if delivery.succeeded() => return Ok(Applied::Now),
+                Err(failure) => failure,
             };
-            let clean = !attempts.are_unclear();
-            let reason = match reason {
-                // From here on it is as if a check had failed and the store had not said on which item, so that it is read.
-                Reason::OutOfTime(failure) | Reason::Other(failure) if once && !clean => {
+            let unambiguous = !delivery.is_ambiguous();
+            let failure = match failure {
+                CallFailure::OutOfTime(failure) | CallFailure::Other(failure)
+                    if is_sent_once && !unambiguous =>
+                {
                     budget.failed(Error::Sdk(failure.into()));
-                    Reason::CheckFailed(Vec::new())
+                    CallFailure::CheckFailed(Vec::new())
                 }
-                reason => reason,
+                failure => failure,
             };
-            let given_up = |error| if clean { error } else { write.unknown(self, error) };
-            // After the first lost answer, waiting would let other writers hide what this write left behind.
-            let at_once = was_clean && !clean;
-            let error = match reason {
-                Reason::CheckFailed(reasons) => match write.judged(self, reasons, clean, budget).await {
-                    Judged::Applied(applied) => return Ok(applied),
-                    Judged::Ended(error) => return Err(budget.refused(error)),
-                    Judged::Again(error) => error,
+            let given_up = |error| if unambiguous { error } else { self.unknown(error) };
+            let error = match failure {
+                CallFailure::CheckFailed(reasons) => match self.judge(reasons, unambiguous, budget).await {
+                    Judgement::Applied(applied) => return Ok(applied),
+                    Judgement::Failed(error) => return Err(budget.refused(error)),
+                    Judgement::Again(error) => error,
                 },
-                Reason::OutOfTime(failure) => {
+                CallFailure::OutOfTime(failure) => {
                     return Err(given_up(budget.out_of_time(Error::Sdk(failure.into()))));
                 }
-                Reason::Other(failure) => {
-                    // What nobody knows is asked once more: the answer to a copy may tell.
-                    let in_doubt = if attempts.last_is_unclear() { Worth::Two } else { Worth::One };
-                    let worth = failure.worth().max(in_doubt);
-                    // A policy may allow the write, but not that a failed check returns the item.
-                    let denied =
-                        failure.code() == Some("AccessDeniedException") && attempts.ask_for_no_item();
-                    without_item |= denied;
+                // A policy may allow the write, but not that a failed check returns the item. That says nothing of the write, so
+                // it counts as no attempt, and is not what is returned when time is up.
+                CallFailure::Other(failure)
+                    if failure.code() == Some("AccessDeniedException") && delivery.withhold_item() =>
+                {
+                    is_item_withheld = true;
+                    continue;
+                }
+                CallFailure::Other(failure) => {
+                    // An ambiguous failure is worth one more attempt: the answer to the copy may be definite.
+                    let least = if delivery.last_is_ambiguous() { Worth::Two } else { Worth::One };
+                    let worth = failure.worth().max(least);
                     let error = Error::Sdk(failure.into());
-                    // It says nothing of the write, and so is no attempt, nor what is left of the call when its time is up.
-                    if denied {
-                        continue;
-                    }
-                    if !budget.permits(worth) || !attempts.can_be_repeated() {
+                    if !budget.permits(worth) || !delivery.can_be_repeated() {
                         return Err(given_up(error));
                     }
                     error
                 }
             };
-            let again = if at_once { budget.take_after(error) } else { budget.wait_after(error).await };
-            again.map_err(|error| given_up(budget.refused(error)))?;
-            tracing::debug!(target: "dynalock", table = %self.table, operation = write.operation(), clean, "sending again");
+            // After the first ambiguous attempt, a delay would let other writers overwrite the stamp of this one.
+            let retry = if was_unambiguous && !unambiguous {
+                budget.take_after(error)
+            } else {
+                budget.wait_after(error).await
+            };
+            retry.map_err(|error| given_up(budget.refused(error)))?;
+            let (table, operation) = (&*self.tables, self.operation());
+            tracing::debug!(target: "dynalock", table, operation, clean = unambiguous, "sending again");
         }
     }
 
-    /// What the store holds where it refused a write: the item that it told, or what a strongly consistent read finds.
-    pub(crate) async fn standing(
-        &self,
-        told: Option<Item>,
-        key: &Item,
-        budget: &mut Budget,
-    ) -> Result<Option<Item>> {
-        match told {
-            Some(item) => Ok(Some(item)),
-            None => self.read(key, true, budget).await,
+    /// Sends the request once, as far as dynalock is concerned: the SDK may transmit it several times.
+    async fn send(&mut self, budget: &mut Budget) -> Result<(), CallFailure> {
+        match &self.form {
+            Form::Single => self.send_single(budget).await,
+            Form::SingleInTransaction { token } | Form::Transaction { token } => {
+                let request = self.client.transact_write_items().client_request_token(token);
+                let items = self.parts.iter_mut().map(Part::take_transact_write_item).collect();
+                let request = request.set_transact_items(Some(items));
+                let probe = DeliveryProbe::<TransactWriteItemsError>::new(&self.delivery, self.repeat());
+                let call = self.call();
+                let config = call.config(budget).interceptor(probe);
+                let sent = Box::pin(request.customize().config_override(config).send());
+                call.until(budget.deadline(), budget, sent).await.map(drop)
+            }
         }
     }
-}
 
-/// The write of one item.
-pub(crate) struct Single {
-    intent: Intent,
-    key: Item,
-    /// Until it is sent.
-    write: Option<ConditionalWrite>,
-}
-
-impl Single {
-    pub(crate) fn of(write: ConditionalWrite) -> Self {
-        Self { intent: write.intent(), key: write.key(), write: Some(write) }
-    }
-
-    /// A write of the item under `key` whose request its attempts have kept.
-    pub(crate) fn again(intent: Intent, key: Item) -> Self {
-        Self { intent, key, write: None }
-    }
-
-    fn conflict(&self, target: &Target, item: Option<Item>, error: fn(Box<Conflict>) -> Error) -> Error {
-        let Intent { schema, expect, .. } = self.intent;
-        error(Box::new(Conflict::new(&target.table, schema, expect, self.key.clone(), item)))
-    }
-
-    fn lost(&self, target: &Target, cause: Option<Error>) -> Error {
-        Error::OutcomeUnknown(Box::new(Unknown {
-            table: target.table.clone(),
-            key: self.key.clone(),
-            write: self.intent,
-            cause,
-        }))
-    }
-}
-
-impl LogicalWrite for Single {
-    fn operation(&self) -> &'static str {
-        self.intent.operation.name()
-    }
-
-    fn repeat(&self) -> Repeat {
-        if self.intent.is_lone_create() { Repeat::UnlessInDoubt } else { Repeat::Always }
-    }
-
-    async fn send(
-        &mut self,
-        target: &Target,
-        budget: &mut Budget,
-        attempts: &Arc<Attempts>,
-    ) -> Result<(), Reason> {
-        let (client, table) = (&target.client, target.table.to_string());
+    async fn send_single(&mut self, budget: &mut Budget) -> Result<(), CallFailure> {
+        let repeat = self.repeat();
+        let [part] = &mut *self.parts else { return Ok(()) };
+        let (call, table) = (part.store.call(part.intent.operation.name()), part.store.table.to_string());
+        let (client, write) = (&self.client, part.write.take());
         macro_rules! send {
-            ($method:ident, $first:ident, $error:ty) => {{
-                let request = match self.write.take() {
-                    Some(write) => write.$first(client, table, target.on_failed_check()),
-                    None => client.$method().table_name(table),
-                };
-                let repeat = self.repeat();
+            ($operation:ident, $into_operation:ident, $error:ty) => {{
+                // A copy says to which table it goes. The probe puts the body of the first request into it.
+                let copy = || client.$operation().table_name(table.clone());
+                let first = write
+                    .and_then(|write| write.$into_operation(client, table.clone(), part.store.on_failure()));
+                let request = first.unwrap_or_else(copy);
                 let config = match repeat {
-                    Repeat::Always => target.config(budget),
-                    Repeat::UnlessInDoubt => target.config_for_one_attempt(budget),
+                    Repeat::Always => call.config(budget),
+                    Repeat::UnlessAmbiguous => call.config_for_one_attempt(budget),
                 };
-                let config = config.interceptor(Watch::<$error>::new(attempts, repeat));
-                let call = Box::pin(request.customize().config_override(config).send());
-                target.within(budget.deadline(), budget, self.operation(), call).await.map(drop)
+                let config = config.interceptor(DeliveryProbe::<$error>::new(&self.delivery, repeat));
+                let sent = Box::pin(request.customize().config_override(config).send());
+                call.until(budget.deadline(), budget, sent).await.map(drop)
             }};
         }
-        match self.intent.operation {
+        match part.intent.operation {
             Operation::PutItem => send!(put_item, into_put_item, PutItemError),
             Operation::UpdateItem => send!(update_item, into_update_item, UpdateItemError),
             Operation::DeleteItem => send!(delete_item, into_delete_item, DeleteItemError),
-            // A check has no request of its own; it is part of a transaction.
-            Operation::ConditionCheck => Ok(()),
+            Operation::ConditionCheck => {
+                let failure = call.failure("a check is sent as part of a transaction only", Worth::One);
+                Err(CallFailure::Other(failure))
+            }
         }
     }
 
-    async fn judged(
-        &self,
-        target: &Target,
-        mut reasons: Vec<CancellationReason>,
-        clean: bool,
-        budget: &mut Budget,
-    ) -> Judged {
-        let told = reasons.pop().and_then(|reason| reason.item);
-        let stored = match target.standing(told, &self.key, budget).await {
-            Ok(stored) => stored,
-            Err(_) if clean => return Judged::Ended(self.conflict(target, None, Error::Conflict)),
-            Err(error) => return Judged::Ended(self.lost(target, Some(error))),
-        };
-        Judged::Ended(match judge(self.intent, stored.as_ref(), clean) {
-            Verdict::Again => return Judged::Again(self.conflict(target, None, Error::AlreadyExists)),
-            Verdict::Applied => return Judged::Applied(Applied::Now),
-            Verdict::AlreadyGone => return Judged::Applied(Applied::AlreadyGone),
-            Verdict::NowOrBefore => return Judged::Applied(Applied::NowOrBefore),
-            Verdict::NotFound => Error::NotFound,
-            Verdict::Conflict => self.conflict(target, stored, Error::Conflict),
-            Verdict::AlreadyExists => self.conflict(target, stored, Error::AlreadyExists),
-            Verdict::ConditionFailed => self.conflict(target, stored, Error::ConditionFailed),
-            Verdict::Unknown => self.lost(target, None),
-        })
+    /// The error where the request may have been applied, and is not sent again because of `cause`.
+    fn unknown(&self, cause: Error) -> Error {
+        let changes = self.parts.iter().filter(|part| part.intent.operation != Operation::ConditionCheck);
+        // The one of which a later read tells most.
+        let telling =
+            changes.min_by_key(|part| (part.intent.stamp.is_none(), part.intent.next_version.is_none()));
+        match telling {
+            Some(part) => part.unknown(Some(cause)),
+            // Checks alone change nothing, so nothing is in doubt.
+            None => cause,
+        }
+    }
+}
+
+impl Part {
+    fn new(store: Store, write: ConditionalWrite) -> Self {
+        Self { store, key: write.key(), intent: write.intent(), write: Some(write) }
     }
 
-    fn item_is_denied(&self, target: &Target) {
-        target.item_is_denied();
+    /// The action of a transaction for this write. From the second time on it only says to which table it goes, so that the SDK
+    /// finds the endpoint: the probe puts the body of the first request in place of it.
+    fn take_transact_write_item(&mut self) -> TransactWriteItem {
+        let table = self.store.table.to_string();
+        match self.write.take() {
+            Some(write) => write.into_transact_write_item(table, self.store.on_failure()),
+            None => {
+                let put = Put::builder().table_name(table).set_item(Some(Item::new()));
+                // Every required member is set, so the build does not fail.
+                TransactWriteItem::builder().set_put(put.build().ok()).build()
+            }
+        }
     }
 
-    fn unknown(&self, target: &Target, cause: Error) -> Error {
-        self.lost(target, Some(cause))
+    fn conflict(&self, item: Option<Item>) -> Conflict {
+        let Intent { schema, expectation, .. } = self.intent;
+        Conflict::new(&self.store.table, schema, expectation, self.key.clone(), item)
+    }
+
+    fn unknown(&self, cause: Option<Error>) -> Error {
+        Error::OutcomeUnknown(
+            UnknownOutcome::new(&self.store.table, self.key.clone(), self.intent, cause).into(),
+        )
     }
 }

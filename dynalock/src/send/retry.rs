@@ -15,7 +15,7 @@ const ATTEMPT: Duration = Duration::from_secs(4);
 
 /// The first attempt gets this part of the deadline at most, unless the caller says so: a dead connection costs an attempt, and not
 /// the call.
-pub(crate) const ATTEMPTS_BY_THE_DEADLINE: u32 = 4;
+pub(super) const ATTEMPTS_BY_THE_DEADLINE: u32 = 4;
 
 /// The least that an attempt gets, unless the caller says so: a new connection needs a TLS handshake, and perhaps credentials.
 const COLD_CONNECTION: Duration = Duration::from_millis(250);
@@ -23,10 +23,10 @@ const COLD_CONNECTION: Duration = Duration::from_millis(250);
 /// How many attempts a signature that is out of date is worth. One more than a freeze can spoil: that of the attempt in which it came,
 /// that of the next one, since the SDK takes half of the freeze for a difference between the clocks, and that of another call's late
 /// reply, from which it learned the same.
-pub(crate) const FEW: u32 = 4;
+pub(super) const FEW: u32 = 4;
 
 /// Stands for deadlines that are too far away to be computed.
-pub(crate) const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+pub(super) const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// How often, how long, and at what intervals a call is tried before it gives up.
 ///
@@ -46,10 +46,10 @@ pub(crate) const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a retry policy does nothing until a call or a table takes it"]
 pub struct Retry {
-    pub(crate) attempts: u32,
-    pub(crate) deadline: Duration,
+    pub(super) attempts: u32,
+    pub(super) deadline: Duration,
     /// `None` for what suits the deadline.
-    pub(crate) attempt_timeout: Option<Duration>,
+    pub(super) attempt_timeout: Option<Duration>,
     first_delay: Duration,
     max_delay: Duration,
 }
@@ -74,7 +74,7 @@ impl Default for Retry {
 impl Retry {
     /// No second attempt. A write that an [`update`](crate::Table::update) shares with other calls is sent as often as any of them
     /// allows, and what they send for it costs no attempt.
-    pub fn never() -> Self {
+    pub fn none() -> Self {
         Self::default().attempts(1)
     }
 
@@ -116,18 +116,13 @@ impl Retry {
     }
 
     /// The same with no later deadline than this.
-    pub(crate) fn within(self, longest: Duration) -> Self {
+    pub(crate) fn at_most(self, longest: Duration) -> Self {
         self.deadline(self.deadline.min(longest))
-    }
-
-    /// The same with exactly so many attempts, or none.
-    pub(crate) fn with_attempts(self, attempts: u32) -> Self {
-        Self { attempts, ..self }
     }
 
     /// The timeout for an attempt that follows so many in a row which ran out of time. What the caller says holds for each; by default
     /// each gets twice as long as the one before, so that a store is reached that is far away or under load.
-    pub(crate) fn one_attempt(&self, timeouts: u32) -> Duration {
+    pub(super) fn timeout_after(&self, timeouts: u32) -> Duration {
         let timeout = self.attempt_timeout.unwrap_or_else(|| {
             let first = (self.deadline / ATTEMPTS_BY_THE_DEADLINE).clamp(COLD_CONNECTION, ATTEMPT);
             let longer = first.saturating_mul(1_u32.checked_shl(timeouts).unwrap_or(u32::MAX));
@@ -136,14 +131,14 @@ impl Retry {
         timeout.min(self.deadline).min(A_CENTURY)
     }
 
-    pub(crate) fn delays(&self) -> Delays {
+    pub(super) fn delays(&self) -> Delays {
         Delays { limit: self.first_delay, max: self.max_delay.min(A_CENTURY) }
     }
 }
 
 /// Random delays under a doubling limit.
 #[derive(Debug, Clone)]
-pub(crate) struct Delays {
+pub(super) struct Delays {
     pub(super) limit: Duration,
     pub(super) max: Duration,
 }

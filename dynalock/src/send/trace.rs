@@ -1,4 +1,4 @@
-//! What a call tells `tracing`: a span while it runs, and what came of it. Neither keys nor items.
+//! What a call tells `tracing`: a span while it runs, and how it ended. Neither keys nor items.
 
 use std::time::Duration;
 
@@ -9,47 +9,47 @@ use crate::error::{Error, Result};
 
 /// What a call has cost so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Tally {
+pub(crate) struct CallStats {
     /// Attempts beyond those that the SDK makes by itself, the first one included; 0 if there was nothing to send.
     pub(crate) attempts: u32,
     /// Writes that were refused because another writer was faster.
     pub(crate) conflicts: u32,
-    /// How long it waited for other calls of this process.
+    /// How long the call waited for other calls of this process.
     pub(crate) queue_wait: Duration,
-    /// How many calls were carried by the write that went through.
+    /// How many calls were carried by the write that was applied.
     pub(crate) batch: usize,
 }
 
-/// A call that has come to its end.
-pub(crate) struct Ended<R> {
+/// How a call ended.
+pub(crate) struct Finished<R> {
     answer: R,
     outcome: &'static str,
-    tally: Tally,
+    stats: CallStats,
 }
 
-impl<R> Ended<R> {
-    pub(crate) fn new(answer: R, outcome: &'static str, tally: Tally) -> Self {
-        Self { answer, outcome, tally }
+impl<R> Finished<R> {
+    pub(crate) fn new(answer: R, outcome: &'static str, stats: CallStats) -> Self {
+        Self { answer, outcome, stats }
     }
 }
 
-impl<T> Ended<Result<T>> {
-    /// A call that came to no request.
+impl<T> Finished<Result<T>> {
+    /// A call that sent no request.
     pub(crate) fn unsent(error: Error) -> Self {
-        Self::of(Err(error), Tally::default())
+        Self::with(Err(error), CallStats::default())
     }
 
-    pub(crate) fn of(answer: Result<T>, tally: Tally) -> Self {
+    pub(crate) fn with(answer: Result<T>, stats: CallStats) -> Self {
         let outcome = answer.as_ref().map_or_else(Error::name, |_| "ok");
-        Self { answer, outcome, tally }
+        Self { answer, outcome, stats }
     }
 }
 
-/// Runs a call in a span, which at its end says what the call came to. A call that is dropped leaves no outcome.
-pub(crate) async fn observed<R>(
+/// Runs a call in a span, which records at its end how the call ended. A call that is dropped records no outcome.
+pub(crate) async fn traced<R>(
     operation: &'static str,
     table: &str,
-    call: impl Future<Output = Ended<R>>,
+    call: impl Future<Output = Finished<R>>,
 ) -> R {
     let span = debug_span!(
         target: "dynalock",
@@ -62,12 +62,12 @@ pub(crate) async fn observed<R>(
         batch = Empty,
         outcome = Empty
     );
-    let Ended { answer, outcome, tally } = call.instrument(span.clone()).await;
+    let Finished { answer, outcome, stats } = call.instrument(span.clone()).await;
     if !span.is_disabled() {
-        span.record("attempts", tally.attempts);
-        span.record("conflicts", tally.conflicts);
-        span.record("queue_wait_ms", u64::try_from(tally.queue_wait.as_millis()).unwrap_or(u64::MAX));
-        span.record("batch", tally.batch);
+        span.record("attempts", stats.attempts);
+        span.record("conflicts", stats.conflicts);
+        span.record("queue_wait_ms", u64::try_from(stats.queue_wait.as_millis()).unwrap_or(u64::MAX));
+        span.record("batch", stats.batch);
         span.record("outcome", outcome);
         debug!(target: "dynalock", parent: &span, "ended");
     }

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::IntoFuture;
-use std::ops::Deref;
+use std::ops::Range;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,11 +14,12 @@ use tokio::time::Instant;
 use crate::error::{Error, Result};
 use crate::item::key::KeyId;
 use crate::send::Applied;
+use crate::table::delete::Deleted;
 use crate::table::options::{Options, option_methods};
-use crate::table::save::{Deleted, raise};
 use crate::table::{BoxFuture, Table};
-use crate::versioned::Versioned;
-use crate::write::{ConditionalWrite, Kind};
+use crate::versioned::{Versioned, set_version};
+use crate::write::ConditionalWrite;
+use crate::write::draft::Kind;
 
 /// How many writes are under way at a time, unless a call says otherwise. Answered within 4 ms, these are the 4,000 writes a
 /// second that [a new table takes][on-demand].
@@ -27,7 +28,7 @@ use crate::write::{ConditionalWrite, Kind};
 const CONCURRENCY: usize = 16;
 
 /// How many items may end before the task lets others run on its thread.
-const ENDED_AT_ONCE: usize = 32;
+const COMPLETED_AT_ONCE: usize = 32;
 
 impl<T: Versioned> Table<T> {
     /// Saves many objects, each as [`save`](Self::save) does: under its own condition, with its own retries, and with an answer
@@ -73,19 +74,19 @@ impl<T: Versioned> Table<T> {
     ///
     /// [BatchWriteItem]: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
     pub fn save_all<'a>(&self, items: impl IntoIterator<Item = &'a mut T>) -> WriteAll<'a, T> {
-        WriteAll { batch: Batch::of(self, Kind::Save, items) }
+        WriteAll { batch: Batch::new(self, Kind::Save, items) }
     }
 
     /// Stores many new items, each as [`create`](Self::create) does, and together as [`save_all`](Self::save_all) does. So an item
     /// whose reply is lost is not sent again, and may end in `OutcomeUnknown`; there is no `in_transaction` for many. Of two
     /// objects with the same key, the first one is stored and the second one exists already. So does one that is created again
-    /// after its [`OutcomeUnknown`](Error::OutcomeUnknown): ask [`Unknown::was_applied`](crate::Unknown::was_applied) first.
+    /// after its [`OutcomeUnknown`](Error::OutcomeUnknown): ask [`UnknownOutcome::was_applied`](crate::UnknownOutcome::was_applied) first.
     ///
     /// # Errors
     ///
     /// For each object those of [`create`](Self::create).
     pub fn create_all<'a>(&self, items: impl IntoIterator<Item = &'a mut T>) -> WriteAll<'a, T> {
-        WriteAll { batch: Batch::of(self, Kind::Create, items) }
+        WriteAll { batch: Batch::new(self, Kind::Create, items) }
     }
 
     /// Deletes many items, each as [`delete`](Self::delete) does, and together as [`save_all`](Self::save_all) does. Of two
@@ -95,7 +96,7 @@ impl<T: Versioned> Table<T> {
     ///
     /// For each object those of [`delete`](Self::delete).
     pub fn delete_all<'a>(&self, items: impl IntoIterator<Item = &'a T>) -> DeleteAll<'a, T> {
-        DeleteAll { batch: Batch::of(self, Kind::Delete, items) }
+        DeleteAll { batch: Batch::new(self, Kind::Delete, items) }
     }
 }
 
@@ -139,7 +140,7 @@ macro_rules! batch_methods {
         /// # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
         /// # async fn example(accounts: Table<Account>, mut held: Vec<Account>) {
         /// let (all, mut ended) = (held.len(), 0);
-        /// let saved = accounts.save_all(&mut held).on_each(|_, _| {
+        /// let saved = accounts.save_all(&mut held).on_completed(|_, _| {
         ///     ended += 1;
         ///     eprint!("\r{ended} of {all}");
         /// });
@@ -148,8 +149,8 @@ macro_rules! batch_methods {
         /// ```
         ///
         /// It runs between the writes, which wait for it: keep it short.
-        pub fn on_each(mut self, observe: impl FnMut(usize, &Result<$answer>) + Send + 'a) -> Self {
-            self.batch.on_each = Some(Box::new(observe));
+        pub fn on_completed(mut self, observe: impl FnMut(usize, &Result<$answer>) + Send + 'a) -> Self {
+            self.batch.on_completed = Some(Box::new(observe));
             self
         }
     };
@@ -166,11 +167,11 @@ impl<'a, T> WriteAll<'a, T> {
 }
 
 impl<'a, T: Versioned> IntoFuture for WriteAll<'a, T> {
-    type Output = Outcomes<()>;
+    type Output = BatchResults<()>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.batch.run(|item, _, version| raise(*item, version)))
+        Box::pin(self.batch.run(|item, _, version| set_version(*item, version)))
     }
 }
 
@@ -185,11 +186,11 @@ impl<'a, T> DeleteAll<'a, T> {
 }
 
 impl<'a, T: Versioned> IntoFuture for DeleteAll<'a, T> {
-    type Output = Outcomes<Deleted>;
+    type Output = BatchResults<Deleted>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.batch.run(|_, applied, _| Deleted::of(applied)))
+        Box::pin(self.batch.run(|_, applied, _| Deleted::from_applied(applied)))
     }
 }
 
@@ -207,13 +208,13 @@ impl<T> fmt::Debug for DeleteAll<'_, T> {
     }
 }
 
-/// What came of each item of a batch, in the order of the items. A slice of results, and an iterator of them.
+/// The answer for each item of a batch, in the order of the items.
 #[derive(Debug)]
 #[must_use = "each item has an answer of its own, and any of them may be an error"]
-pub struct Outcomes<O>(Vec<Result<O>>);
+pub struct BatchResults<O>(Vec<Result<O>>);
 
-impl<O> Outcomes<O> {
-    /// The answers, if every item has ended well; else the error of the first one that has not. The others may have been written,
+impl<O> BatchResults<O> {
+    /// The answers, if every item has succeeded; else the error of the first one that has not. The others may have been written,
     /// and which item it was only [`failures`](Self::failures) tells.
     pub fn into_result(self) -> Result<Vec<O>> {
         self.0.into_iter().collect()
@@ -221,19 +222,17 @@ impl<O> Outcomes<O> {
 
     /// The items that have failed: their places, counted from 0, and why.
     pub fn failures(&self) -> impl Iterator<Item = (usize, &Error)> {
-        self.iter().enumerate().filter_map(|(place, outcome)| Some((place, outcome.as_ref().err()?)))
+        self.0.iter().enumerate().filter_map(|(place, result)| Some((place, result.as_ref().err()?)))
     }
-}
 
-impl<O> Deref for Outcomes<O> {
-    type Target = [Result<O>];
-
-    fn deref(&self) -> &Self::Target {
+    /// All answers.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Result<O>] {
         &self.0
     }
 }
 
-impl<O> IntoIterator for Outcomes<O> {
+impl<O> IntoIterator for BatchResults<O> {
     type Item = Result<O>;
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
@@ -242,7 +241,7 @@ impl<O> IntoIterator for Outcomes<O> {
     }
 }
 
-impl<'o, O> IntoIterator for &'o Outcomes<O> {
+impl<'o, O> IntoIterator for &'o BatchResults<O> {
     type Item = &'o Result<O>;
     type IntoIter = std::slice::Iter<'o, Result<O>>;
 
@@ -258,28 +257,20 @@ struct Batch<'a, T, I, O> {
     options: Options<T>,
     concurrency: usize,
     deadline: Option<Duration>,
-    on_each: Option<OnEach<'a, O>>,
+    on_completed: Option<OnCompleted<'a, O>>,
 }
 
-type OnEach<'a, O> = Box<dyn FnMut(usize, &Result<O>) + Send + 'a>;
-
-/// An item that is next.
-struct Next {
-    place: usize,
-    write: Result<ConditionalWrite>,
-    /// `None` where there is nothing to send.
-    key: Option<KeyId>,
-}
+type OnCompleted<'a, O> = Box<dyn FnMut(usize, &Result<O>) + Send + 'a>;
 
 impl<T, I, O> Batch<'_, T, I, O> {
-    fn of(table: &Table<T>, kind: Kind, items: impl IntoIterator<Item = I>) -> Self {
+    fn new(table: &Table<T>, kind: Kind, items: impl IntoIterator<Item = I>) -> Self {
         Self {
             kind,
             items: items.into_iter().collect(),
-            options: Options::of(table),
+            options: Options::new(table),
             concurrency: CONCURRENCY,
             deadline: None,
-            on_each: None,
+            on_completed: None,
         }
     }
 
@@ -295,78 +286,121 @@ impl<T, I, O> Batch<'_, T, I, O> {
 }
 
 impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
-    /// Writes all items. `applied` says what each one that was written ends with, from what the write did and the version that it
+    /// Writes all items. `applied` makes the answer of each item that was written, from how the write ended and the version that it
     /// stored.
-    async fn run(self, applied: impl Fn(&mut I, Applied, Option<u64>) -> O) -> Outcomes<O> {
-        let Self { kind, mut items, options, concurrency, deadline, mut on_each } = self;
-        let deadline = deadline.and_then(|deadline| Instant::now().checked_add(deadline));
-        let mut outcomes: Vec<Option<Result<O>>> = items.iter().map(|_| None).collect();
-        let mut places = 0..items.len();
-        let mut keys = HashSet::new();
-        let mut waits: Option<Next> = None;
-        let mut under_way = FuturesUnordered::new();
-        let mut ended = 0;
+    async fn run(self, applied: impl Fn(&mut I, Applied, Option<u64>) -> O) -> BatchResults<O> {
+        let Self { kind, mut items, options, concurrency, deadline, mut on_completed } = self;
+        let sender =
+            Sender { kind, options, deadline: deadline.and_then(|time| Instant::now().checked_add(time)) };
+        let mut results: Vec<Option<Result<O>>> = items.iter().map(|_| None).collect();
+        let mut upcoming = Upcoming::new(items.len());
+        let mut in_flight = FuturesUnordered::new();
+        let mut completed = 0;
         loop {
-            while under_way.len() < concurrency
-                && let Some(next) = waits.take().or_else(|| {
-                    let place = places.next()?;
-                    // There is no time to make a request that is not sent.
-                    let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
-                    let write = (!is_late).then(|| options.write(kind, items[place].borrow()));
-                    Some(Next::of(place, write.unwrap_or_else(|| Err(late(&options)))))
-                })
+            while in_flight.len() < concurrency
+                && let Some(next) = upcoming.next(|place| sender.write(items[place].borrow()))
             {
-                if let Some(key) = &next.key
-                    && !keys.insert(key.clone())
-                {
-                    waits = Some(next);
-                    break;
-                }
-                let options = &options;
-                under_way.push(async move {
-                    let Next { place, write, key } = next;
-                    (place, key, send(options, kind, write, deadline).await)
-                });
+                in_flight.push(sender.send(next));
             }
-            let Some((place, key, sent)) = under_way.next().await else { break };
-            if let Some(key) = key {
-                keys.remove(&key);
+            let Some((place, key, sent)) = in_flight.next().await else { break };
+            upcoming.release(key);
+            let result = sent.map(|(sent, version)| applied(&mut items[place], sent, version));
+            if let Some(on_completed) = &mut on_completed {
+                on_completed(place, &result);
             }
-            let outcome = sent.map(|(sent, version)| applied(&mut items[place], sent, version));
-            if let Some(on_each) = &mut on_each {
-                on_each(place, &outcome);
-            }
-            outcomes[place] = Some(outcome);
-            ended += 1;
-            if ended % ENDED_AT_ONCE == 0 {
+            results[place] = Some(result);
+            completed += 1;
+            if completed % COMPLETED_AT_ONCE == 0 {
                 tokio::task::yield_now().await;
             }
         }
-        Outcomes(outcomes.into_iter().flatten().collect())
+        // Every item has a result by now. One without would shift the others to wrong places.
+        let result = |result: Option<Result<O>>| result.unwrap_or_else(|| Err(sender.too_late()));
+        BatchResults(results.into_iter().map(result).collect())
     }
 }
 
-impl Next {
-    fn of(place: usize, write: Result<ConditionalWrite>) -> Self {
-        let key = write.as_ref().ok().map(|write| KeyId::of(write.intent().schema, &write.key()));
-        Self { place, write, key }
-    }
-}
-
-/// The error of an item whose turn came too late.
-fn late<T>(options: &Options<T>) -> Error {
-    let problem = "the deadline of the batch came before the turn of this item";
-    Error::Busy { table: options.table.name().into(), problem }
-}
-
-/// Sends one write, unless the batch has no time left, as after a wait for its key.
-async fn send<T>(
-    options: &Options<T>,
-    kind: Kind,
+/// An item whose turn it is.
+struct Next {
+    place: usize,
     write: Result<ConditionalWrite>,
+    /// `None` where there is nothing to send.
+    key: Option<KeyId>,
+}
+
+/// The items whose turn did not come yet. Those with the same key go one after the other.
+struct Upcoming {
+    places: Range<usize>,
+    /// The next item, while another one with its key is in flight.
+    blocked: Option<Next>,
+    keys_in_flight: HashSet<KeyId>,
+}
+
+impl Upcoming {
+    fn new(items: usize) -> Self {
+        Self { places: 0..items, blocked: None, keys_in_flight: HashSet::new() }
+    }
+
+    /// The next item, with what `write` makes of its place; `None` if there is none, or if it has to wait for another one.
+    fn next(&mut self, write: impl FnOnce(usize) -> Result<ConditionalWrite>) -> Option<Next> {
+        let next = match self.blocked.take() {
+            Some(next) => next,
+            None => {
+                let place = self.places.next()?;
+                let write = write(place);
+                let key = write.as_ref().ok().map(|write| KeyId::of(write.intent().schema, &write.key()));
+                Next { place, write, key }
+            }
+        };
+        match &next.key {
+            Some(key) if !self.keys_in_flight.insert(key.clone()) => {
+                self.blocked = Some(next);
+                None
+            }
+            _ => Some(next),
+        }
+    }
+
+    /// Lets the next item with the same key go.
+    fn release(&mut self, key: Option<KeyId>) {
+        if let Some(key) = key {
+            self.keys_in_flight.remove(&key);
+        }
+    }
+}
+
+/// Makes and sends the writes of a batch.
+struct Sender<T> {
+    kind: Kind,
+    options: Options<T>,
     deadline: Option<Instant>,
-) -> Result<(Applied, Option<u64>)> {
-    let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-    let write = write.and_then(|write| if left.is_zero() { Err(late(options)) } else { Ok(write) });
-    options.send(kind, write, options.retry.within(left)).await
+}
+
+impl<T> Sender<T> {
+    fn time_left(&self) -> Duration {
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        self.deadline.map_or(Duration::MAX, left)
+    }
+
+    fn too_late(&self) -> Error {
+        let problem = "the deadline of the batch came before the turn of this item";
+        Error::Busy { table: self.options.table.name().into(), problem }
+    }
+
+    /// The write of an item. There is no time to make one that is not sent.
+    fn write(&self, item: &T) -> Result<ConditionalWrite>
+    where
+        T: Versioned,
+    {
+        if self.time_left().is_zero() { Err(self.too_late()) } else { self.options.write(self.kind, item) }
+    }
+
+    /// Sends one write, unless the batch has no time left, as after a wait for its key.
+    async fn send(&self, next: Next) -> (usize, Option<KeyId>, Result<(Applied, Option<u64>)>) {
+        let Next { place, write, key } = next;
+        let left = self.time_left();
+        let write = if left.is_zero() { write.and(Err(self.too_late())) } else { write };
+        let sent = self.options.send(self.kind, write, self.options.retry.at_most(left)).await;
+        (place, key, sent)
+    }
 }

@@ -14,7 +14,7 @@ use crate::item::key::FLOAT;
 use crate::item::key_type;
 use crate::item::schema::KeyAttribute;
 use crate::send::budget::Budget;
-use crate::send::store::{Reason, send_with};
+use crate::send::sdk_call::{CallFailure, send_with};
 use crate::table::Table;
 use crate::versioned::{Versioned, schema};
 
@@ -35,8 +35,8 @@ impl<T: Versioned> Table<T> {
     /// created is not active after 5 minutes; [`InvalidItem`](crate::Error::InvalidItem) if the DynamoDB type of a key field
     /// cannot be told from its Rust type, or is a floating-point number; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
     pub async fn create_table(&self) -> Result<()> {
-        let keys = key_types::<T>().map_err(self.named())?;
-        let create = self.target().client.create_table();
+        let keys = key_types::<T>().map_err(|invalid| self.invalid(invalid))?;
+        let create = self.store().client.create_table();
         let create = create.table_name(self.name()).billing_mode(BillingMode::PayPerRequest);
         let create = keys.iter().fold(create, |create, (key, role, scalar)| {
             let element = KeySchemaElement::builder().attribute_name(key.name).key_type(role.clone()).build();
@@ -51,15 +51,12 @@ impl<T: Versioned> Table<T> {
             }
         });
         let mut budget = Budget::start(self.retry());
-        let create = create.customize().config_override(self.target().config(&budget));
-        match self
-            .target()
-            .within(budget.deadline(), &mut budget, "CreateTable", Box::pin(create.send()))
-            .await
-        {
+        let call = self.store().call("CreateTable");
+        let create = create.customize().config_override(call.config(&budget));
+        match call.until(budget.deadline(), &mut budget, Box::pin(create.send())).await {
             Ok(_) => {}
-            Err(Reason::Other(failure)) if failure.code() == Some("ResourceInUseException") => {}
-            Err(reason) => return Err(reason.into_error()),
+            Err(CallFailure::Other(failure)) if failure.code() == Some("ResourceInUseException") => {}
+            Err(failure) => return Err(call.error(failure)),
         }
         let begun = Instant::now();
         while begun.elapsed() < LONGEST {
@@ -71,14 +68,15 @@ impl<T: Versioned> Table<T> {
             }
             tokio::time::sleep(INTERVAL).await;
         }
-        Err(self.named()(Invalid::request("the table is not active after 5 minutes")))
+        Err(self.invalid(Invalid::request("the table is not active after 5 minutes")))
     }
 
     /// The table as it is now; `None` if DynamoDB doesn't know it yet, which may be so for a moment after its creation.
     async fn describe(&self) -> Result<Option<TableDescription>> {
-        let describe = self.target().client.describe_table().table_name(self.name());
+        let describe = self.store().client.describe_table().table_name(self.name());
         let send = |config| send_with!(config, describe.clone());
-        match self.target().ask(&mut Budget::start(self.retry()), "DescribeTable", send).await {
+        let call = self.store().call("DescribeTable");
+        match call.ask(&mut Budget::start(self.retry()), send).await {
             Err(Error::Sdk(failure)) if failure.code() == Some("ResourceNotFoundException") => Ok(None),
             output => Ok(output?.table),
         }
@@ -105,7 +103,7 @@ impl<T: Versioned> Table<T> {
         }
         let (found, expected, name) = (found.join(", "), expected.join(", "), schema::<T>().name);
         let problem = format!("the table exists with the key {found}, but `{name}` needs {expected}");
-        Err(self.named()(Invalid::request(problem)))
+        Err(self.invalid(Invalid::request(problem)))
     }
 }
 

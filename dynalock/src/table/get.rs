@@ -1,27 +1,16 @@
-//! Reads: `get`, and `get_many` for many keys at once.
+//! `get`: a read of one item.
 
-use std::collections::HashMap;
+use std::fmt;
 use std::future::IntoFuture;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
-
-use crate::error::codes::Worth;
-use crate::error::sdk_failure::SdkFailure;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::item::Item;
-use crate::item::key::{IntoKey, KeyId};
+use crate::item::key::IntoKey;
 use crate::send::budget::Budget;
 use crate::send::retry::Retry;
-use crate::send::store::send_with;
-use crate::send::trace::{Ended, observed};
-use crate::table::options::shows;
+use crate::send::trace::{Finished, traced};
 use crate::table::{BoxFuture, Table};
-use crate::versioned::{Versioned, schema};
-
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
-const KEYS_A_REQUEST: usize = 100;
-
-const BATCH: &str = "BatchGetItem";
+use crate::versioned::Versioned;
 
 impl<T: Versioned> Table<T> {
     /// Reads the item with this key: `None` if there is none. Strongly consistent unless
@@ -36,26 +25,6 @@ impl<T: Versioned> Table<T> {
     /// DynamoDB; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
     pub fn get(&self, key: impl IntoKey<T::Key>) -> Get<T> {
         Get { table: self.clone(), key: self.key(key), consistent: true, retry: self.retry() }
-    }
-
-    /// Reads many items and returns them in the order of `keys`: `None` where there is no item. A key may come twice. The
-    /// items are read one by one, each strongly consistent unless
-    /// [`eventually_consistent`](GetMany::eventually_consistent) is asked for: together they are no snapshot.
-    ///
-    /// Keys that DynamoDB leaves unprocessed, throttling, timeouts and failed connections are retried.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Self::get), for the first key or item at fault. [`Sdk`](crate::Error::Sdk) also for an answer that does not fit
-    /// what was asked, such as one with another item.
-    pub fn get_many<K: IntoKey<T::Key>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany<T> {
-        let keys = keys.into_iter().map(|key| self.key(key)).collect();
-        GetMany { table: self.clone(), keys, consistent: true, retry: self.retry() }
-    }
-
-    /// The key attributes of `key`.
-    pub(crate) fn key(&self, key: impl IntoKey<T::Key>) -> Result<Item> {
-        key.into_key().and_then(|key| key.into_item(schema::<T>())).map_err(self.named())
     }
 }
 
@@ -91,137 +60,26 @@ impl<T: Versioned> IntoFuture for Get<T> {
         Box::pin(async move {
             let Self { table, key, consistent, retry } = self;
             let mut budget = Budget::start(retry);
-            observed("get", table.name(), async {
+            traced("get", table.name(), async {
                 let key = match key {
                     Ok(key) => key,
-                    Err(error) => return Ended::unsent(error),
+                    Err(error) => return Finished::unsent(error),
                 };
-                let read = table.target().read(&key, consistent, &mut budget).await;
+                let read = table.store().read(&key, consistent, &mut budget).await;
                 let item = read.and_then(|item| item.map(|item| table.parse(item)).transpose());
-                Ended::of(item, *budget.tally())
+                Finished::with(item, budget.stats())
             })
             .await
         })
     }
 }
 
-shows! { [T] Get<T> { table, consistent, retry } }
-
-/// A read of many items that waits to be sent; see [`Table::get_many`].
-#[must_use = "nothing is read until the call is awaited"]
-pub struct GetMany<T> {
-    table: Table<T>,
-    keys: Result<Vec<Item>>,
-    consistent: bool,
-    retry: Retry,
-}
-
-impl<T> GetMany<T> {
-    /// Reads at half the cost, and perhaps not the latest items; see [`Get::eventually_consistent`].
-    pub fn eventually_consistent(mut self) -> Self {
-        self.consistent = false;
-        self
-    }
-
-    /// Retries this call so, whatever the table says.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
-        self
+impl<T> fmt::Debug for Get<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Get")
+            .field("table", &self.table)
+            .field("consistent", &self.consistent)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
     }
 }
-
-impl<T: Versioned> GetMany<T> {
-    async fn read(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<Vec<Option<T>>> {
-        let mut places: HashMap<KeyId, Vec<usize>> = HashMap::with_capacity(keys.len());
-        let mut wanted = Vec::with_capacity(keys.len());
-        for (place, key) in keys.into_iter().enumerate() {
-            let places = places.entry(KeyId::of(schema::<T>(), &key)).or_default();
-            if places.is_empty() {
-                wanted.push(key);
-            }
-            places.push(place);
-        }
-        let mut found: Vec<Option<T>> = Vec::new();
-        found.resize_with(places.values().map(Vec::len).sum(), || None);
-        while !wanted.is_empty() {
-            let rest = wanted.split_off(wanted.len().min(KEYS_A_REQUEST));
-            let (items, unprocessed) = self.read_batch(wanted, budget).await?;
-            if !items.is_empty() {
-                budget.renew();
-            }
-            for item in items {
-                let places = places.get(&KeyId::of(schema::<T>(), &item));
-                let places =
-                    places.ok_or_else(|| self.unusable("it holds an item that was not asked for"))?;
-                for &place in places {
-                    found[place] = Some(self.table.parse(item.clone())?);
-                }
-            }
-            if !unprocessed.is_empty() && !budget.wait().await {
-                let cause = "DynamoDB left keys unprocessed until the retries ended";
-                return Err(Error::Sdk(SdkFailure::new(BATCH, self.table.name(), cause, Worth::All).into()));
-            }
-            wanted = unprocessed;
-            wanted.extend(rest);
-        }
-        Ok(found)
-    }
-
-    /// The items under `keys`, and the keys that were left unprocessed.
-    async fn read_batch(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<(Vec<Item>, Vec<Item>)> {
-        let (target, name) = (self.table.target(), self.table.name());
-        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(self.consistent).build();
-        // The one required member is set, so the build does not fail.
-        let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
-        let request = target.client.batch_get_item().set_request_items(keys);
-        let send = |config| send_with!(config, request.clone());
-        let output = target.ask(budget, BATCH, send).await?;
-        let unusable = |problem| self.unusable(problem);
-        let items = of_one_table(output.responses).map_err(unusable)?;
-        let rest = of_one_table(output.unprocessed_keys).map_err(unusable)?;
-        let rest = rest.map(|rest| rest.keys).unwrap_or_default();
-        match items {
-            // With keys left, there may have been no time for any item.
-            None if rest.is_empty() => Err(self.unusable("it is about no table")),
-            items => Ok((items.unwrap_or_default(), rest)),
-        }
-    }
-
-    fn unusable(&self, problem: &str) -> Error {
-        let cause = format!("the answer does not fit what was asked: {problem}");
-        Error::Sdk(SdkFailure::new(BATCH, self.table.name(), cause, Worth::One).into())
-    }
-}
-
-/// The entry of the one table that was asked for, if there is any. Its name does not count: a table that is asked for by its ARN
-/// may be answered under its name.
-fn of_one_table<V>(tables: Option<HashMap<String, V>>) -> Result<Option<V>, &'static str> {
-    let mut entries = tables.unwrap_or_default().into_values();
-    match (entries.next(), entries.next()) {
-        (entry, None) => Ok(entry),
-        (_, Some(_)) => Err("it is about several tables"),
-    }
-}
-
-impl<T: Versioned> IntoFuture for GetMany<T> {
-    type Output = Result<Vec<Option<T>>>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
-
-    fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (keys, mut budget) =
-                (std::mem::replace(&mut self.keys, Ok(Vec::new())), Budget::start(self.retry));
-            observed("get_many", self.table.name(), async {
-                let keys = match keys {
-                    Ok(keys) => keys,
-                    Err(error) => return Ended::unsent(error),
-                };
-                let items = self.read(keys, &mut budget).await;
-                Ended::of(items, *budget.tally())
-            })
-            .await
-        })
-    }
-}
-
-shows! { [T] GetMany<T> { table, consistent, retry } }

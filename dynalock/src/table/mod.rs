@@ -1,9 +1,12 @@
 //! The calls of `Table`
 
 pub(crate) mod bulk;
-pub(crate) mod create_table;
+pub(crate) mod create;
+mod create_table;
+pub(crate) mod delete;
 pub(crate) mod get;
-pub(crate) mod options;
+pub(crate) mod get_many;
+mod options;
 pub(crate) mod save;
 pub(crate) mod update;
 
@@ -15,12 +18,12 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 
 use crate::error::{Error, Result};
-use crate::item::deserialize;
 use crate::item::invalid::Invalid;
-use crate::item::{Item, StoredVersion};
+use crate::item::key::IntoKey;
+use crate::item::{Item, deserialize};
 use crate::queue::Queues;
 use crate::send::retry::Retry;
-use crate::send::store::Target;
+use crate::send::store::Store;
 use crate::versioned::{Versioned, schema};
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -58,7 +61,7 @@ pub struct Table<T> {
 /// What the clones of a table share.
 #[derive(Clone)]
 struct Inner {
-    target: Target,
+    store: Store,
     retry: Retry,
     queues: Arc<Queues>,
 }
@@ -70,8 +73,8 @@ impl<T> Table<T> {
     where
         T: Versioned,
     {
-        let target = Target::new(client.clone(), name.into());
-        let inner = Inner { target, retry: Retry::default(), queues: Arc::default() };
+        let store = Store::new(client.clone(), name.into());
+        let inner = Inner { store, retry: Retry::default(), queues: Arc::default() };
         Self { inner: Arc::new(inner), items: PhantomData }
     }
 
@@ -108,11 +111,11 @@ impl<T> Table<T> {
     /// The table's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.inner.target.table
+        &self.inner.store.table
     }
 
-    pub(crate) fn target(&self) -> &Target {
-        &self.inner.target
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
     }
 
     pub(crate) fn queues(&self) -> &Queues {
@@ -123,9 +126,9 @@ impl<T> Table<T> {
         self.inner.retry
     }
 
-    /// Says for which table a call or its data is invalid.
-    pub(crate) fn named(&self) -> impl Fn(Invalid) -> Error + Copy + '_ {
-        |invalid| invalid.in_table(self.name())
+    /// The error of a call for this table that is invalid, or whose data is.
+    pub(crate) fn invalid(&self, invalid: Invalid) -> Error {
+        invalid.in_table(self.name())
     }
 }
 
@@ -139,13 +142,12 @@ impl<T: Versioned> Table<T> {
     ///
     /// [`Error::InvalidItem`] names the attribute that does not fit.
     pub fn parse(&self, item: Item) -> Result<T> {
-        deserialize::from_item(item, schema::<T>()).map_err(self.named())
+        deserialize::from_item(item, schema::<T>()).map_err(|invalid| self.invalid(invalid))
     }
 
-    /// The item, and its version as it is stored.
-    pub(crate) fn parse_with_version(&self, item: Item) -> Result<(T, StoredVersion)> {
-        let version = StoredVersion::of(&item, schema::<T>()).map_err(self.named())?;
-        Ok((self.parse(item)?, version))
+    /// The key attributes of `key`.
+    pub(crate) fn key(&self, key: impl IntoKey<T::Key>) -> Result<Item> {
+        key.into_key().and_then(|key| key.into_item(schema::<T>())).map_err(|invalid| self.invalid(invalid))
     }
 }
 
@@ -155,10 +157,8 @@ impl<T> Clone for Table<T> {
     }
 }
 
-/// Shows of how many items updates are under way, or wait.
 impl<T> fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, busy_items) = (self.name(), self.queues().len());
-        f.debug_struct("Table").field("name", &name).field("busy_items", &busy_items).finish_non_exhaustive()
+        f.debug_struct("Table").field("name", &self.name()).finish_non_exhaustive()
     }
 }

@@ -1,15 +1,17 @@
-//! What a caller may add to a write: conditions, and another retry policy than the table's.
+//! What a caller may add to a write: a condition, and another retry policy than the table's.
+
+use std::fmt;
 
 use crate::error::Result;
-use crate::send::Applied;
 use crate::send::budget::Budget;
-use crate::send::commit::{Commit, LONGEST};
 use crate::send::retry::Retry;
-use crate::send::trace::{Ended, observed};
+use crate::send::trace::{Finished, traced};
+use crate::send::{Applied, MAX_TRANSACTION_TIME, Request};
 use crate::table::Table;
 use crate::versioned::{Versioned, snapshot};
+use crate::write::ConditionalWrite;
 use crate::write::condition::Condition;
-use crate::write::{ConditionalWrite, Kind};
+use crate::write::draft::{Draft, Kind};
 
 /// The table that a write goes to, and what the caller added.
 pub(crate) struct Options<T> {
@@ -19,7 +21,7 @@ pub(crate) struct Options<T> {
 }
 
 impl<T> Options<T> {
-    pub(crate) fn of(table: &Table<T>) -> Self {
+    pub(crate) fn new(table: &Table<T>) -> Self {
         Self { table: table.clone(), condition: None, retry: table.retry() }
     }
 
@@ -28,75 +30,72 @@ impl<T> Options<T> {
     where
         T: Versioned,
     {
-        let now = || self.table.target().now();
+        let now = || self.table.store().now();
         snapshot(object)
-            .and_then(|object| ConditionalWrite::of(kind, object, self.condition.as_ref(), now))
-            .map_err(self.table.named())
+            .and_then(|object| Draft::write_of(kind, object, self.condition.as_ref(), now))
+            .map_err(|invalid| self.table.invalid(invalid))
     }
 
-    /// Sends a write that does `kind` with the caller's object. Returns what it did, and the version that it stored.
+    /// Sends a write that does `kind` with the caller's object. Returns how it ended, and the version that it stored.
     pub(crate) async fn send(
         &self,
         kind: Kind,
         write: Result<ConditionalWrite>,
         retry: Retry,
     ) -> Result<(Applied, Option<u64>)> {
-        let mut budget = Budget::start(retry);
-        observed(kind.name(), self.table.name(), async {
-            let write = match write {
-                Ok(write) => write,
-                Err(error) => return Ended::unsent(error),
-            };
-            let version = write.next_version();
-            let sent = self.table.target().write(write, &mut budget).await;
-            Ended::of(sent.map(|applied| (applied, version)), *budget.tally())
-        })
-        .await
+        let request = |write| Ok(Request::single(self.table.store(), write));
+        self.settle(kind, write, retry, request).await
     }
 
     /// The same as a transaction of this one write. Returns the version that it stored.
     pub(crate) async fn commit(&self, kind: Kind, write: Result<ConditionalWrite>) -> Result<Option<u64>> {
-        let mut budget = Budget::start(self.retry.within(LONGEST));
-        observed(kind.name(), self.table.name(), async {
-            let target = self.table.target();
-            let commit = write.and_then(|write| Ok((write.next_version(), Commit::alone(target, write)?)));
-            let (version, commit) = match commit {
-                Ok(commit) => commit,
-                Err(error) => return Ended::unsent(error),
+        let request = |write| Request::single_in_transaction(self.table.store(), write);
+        let retry = self.retry.at_most(MAX_TRANSACTION_TIME);
+        self.settle(kind, write, retry, request).await.map(|(_, version)| version)
+    }
+
+    async fn settle(
+        &self,
+        kind: Kind,
+        write: Result<ConditionalWrite>,
+        retry: Retry,
+        request: impl FnOnce(ConditionalWrite) -> Result<Request>,
+    ) -> Result<(Applied, Option<u64>)> {
+        let mut budget = Budget::start(retry);
+        traced(kind.name(), self.table.name(), async {
+            let request = write.and_then(|write| Ok((write.next_version(), request(write)?)));
+            let (version, mut request) = match request {
+                Ok(request) => request,
+                Err(error) => return Finished::unsent(error),
             };
-            let sent = target.commit(commit, &mut budget).await;
-            Ended::of(sent.map(|()| version), *budget.tally())
+            let settled = request.settle(&mut budget).await;
+            Finished::with(settled.map(|applied| (applied, version)), budget.stats())
         })
         .await
     }
 }
 
-/// `Debug` for a builder: these of its fields, and nothing of the items or closures that it holds.
-macro_rules! shows {
-    ([$($parameter:ident),*] $type:ident<$($argument:tt),*> { $($field:ident $(in $within:ident)?),* }) => {
-        impl<$($parameter),*> std::fmt::Debug for $type<$($argument),*> {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(stringify!($type))
-                    $(.field(stringify!($field), &self.$($within.)?$field))*
-                    .finish_non_exhaustive()
-            }
-        }
-    };
+impl<T> fmt::Debug for Options<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("table", &self.table)
+            .field("condition", &self.condition)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
 }
-
-shows! { [T] Options<T> { table, condition, retry } }
 
 /// A method of a builder that holds its `Options` in the named field, or in a field of that.
 macro_rules! option_methods {
     (condition, $($options:ident).+) => {
-        /// Writes only if this holds as well. May be given more than once: all must hold.
+        /// Writes only if this condition holds as well. May be given more than once: all must hold.
         pub fn condition(mut self, condition: $crate::Condition) -> Self {
             $crate::Condition::join(&mut self.$($options).+.condition, condition);
             self
         }
     };
     (retry, $($options:ident).+) => {
-        /// Retries this call so, whatever the table says.
+        /// Overrides the table's retry policy for this call.
         pub fn retry(mut self, retry: $crate::Retry) -> Self {
             self.$($options).+.retry = retry;
             self
@@ -104,4 +103,4 @@ macro_rules! option_methods {
     };
 }
 
-pub(crate) use {option_methods, shows};
+pub(crate) use option_methods;

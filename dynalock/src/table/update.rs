@@ -1,21 +1,20 @@
 //! Read, change, write, and again on a conflict: `update`, `try_update`, `update_or_create`.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
 use crate::error::{Error, Result};
-use crate::item::Item;
 use crate::item::key::IntoKey;
-use crate::queue::Outcome;
-use crate::queue::{ANY_SIZE, Turn};
-use crate::send::trace::{Ended, Tally, observed};
-use crate::table::options::{Options, option_methods, shows};
-use crate::table::save::raise;
+use crate::item::{Item, deserialize};
+use crate::queue::desk::Group;
+use crate::queue::line::Outcome;
+use crate::queue::turn::{ANY_SIZE, Turn};
+use crate::send::trace::{CallStats, Finished, traced};
+use crate::table::options::{Options, option_methods};
 use crate::table::{BoxFuture, Table};
-use crate::versioned::{Versioned, schema, snapshot};
-use crate::write::condition::Condition;
-use crate::write::draft::Draft;
+use crate::versioned::{Versioned, schema, set_version, snapshot};
 
 impl<T: Versioned> Table<T> {
     /// Reads the item, lets `change` change it, and writes what changed, if the item is still as it was read. On a conflict
@@ -56,7 +55,7 @@ impl<T: Versioned> Table<T> {
         K: IntoKey<T::Key>,
         F: FnMut(&mut T) + Send + 'f,
     {
-        Update { call: Call::of(self, key, change) }
+        Update { call: Call::new(self, key, change) }
     }
 
     /// As [`update`](Self::update), with a closure that may refuse: then nothing is written, and its error is returned.
@@ -101,7 +100,7 @@ impl<T: Versioned> Table<T> {
         F: FnMut(&mut T) -> Result<(), E> + Send + 'f,
         E: From<Error>,
     {
-        TryUpdate { call: Call::of(self, key, change) }
+        TryUpdate { call: Call::new(self, key, change) }
     }
 
     /// As [`update`](Self::update), but if there is no item, `init` makes one. `change` is applied to that one too, and
@@ -119,11 +118,11 @@ impl<T: Versioned> Table<T> {
         I: FnMut() -> T + Send + 'f,
         F: FnMut(&mut T) + Send + 'f,
     {
-        UpdateOrCreate { call: Call::of(self, key, change), init }
+        UpdateOrCreate { call: Call::new(self, key, change), init }
     }
 }
 
-/// What the three calls have in common.
+/// What the three builders have in common.
 struct Call<'f, T, F> {
     key: Result<Item>,
     change: F,
@@ -131,124 +130,134 @@ struct Call<'f, T, F> {
     lifetime: PhantomData<&'f mut ()>,
 }
 
-/// Applies a closure that cannot refuse.
-#[allow(clippy::unnecessary_wraps)] // the form of closures that can
-fn infallible<T, F: FnMut(&mut T)>(change: &mut F, object: &mut T) -> Result<(), Infallible> {
-    change(object);
-    Ok(())
+impl<T: Versioned, F> Call<'_, T, F> {
+    fn new<K: IntoKey<T::Key>>(table: &Table<T>, key: K, change: F) -> Self {
+        Self { key: table.key(key), change, options: Options::new(table), lifetime: PhantomData }
+    }
 }
 
-impl<T: Versioned, F> Call<'_, T, F> {
-    fn of<K: IntoKey<T::Key>>(table: &Table<T>, key: K, change: F) -> Self {
-        Self { key: table.key(key), change, options: Options::of(table), lifetime: PhantomData }
-    }
+/// Why an update did not end in `Ok`.
+enum Failed<E> {
+    /// The closure has refused.
+    Refused(E),
+    Call(Error),
+}
 
-    /// Changes the stored item, or one made by `init` where there is none, until the outcome is known. The inner error is the
-    /// closure's own.
-    async fn run<E>(
-        self,
-        operation: &'static str,
-        init: Option<&mut (dyn FnMut() -> T + Send)>,
-        apply: impl Fn(&mut F, &mut T) -> Result<(), E> + Send,
-    ) -> Result<Result<T, E>>
-    where
-        F: Send,
-    {
-        let Self { key, mut change, options: Options { table, condition, retry }, .. } = self;
-        observed(operation, table.name(), async {
-            let wait = |key| Turn::wait_for(table.queues(), table.target(), schema::<T>(), key, retry);
-            let (answer, tally) = match key.and_then(wait) {
-                Ok(mut turn) => {
-                    let edit =
-                        Edit { table: &table, init, closure: |object: &mut T| apply(&mut change, object) };
-                    (edit.until_applied(&mut turn, condition.as_ref()).await, turn.tally())
-                }
-                Err(error) => (Err(error), Tally::default()),
+impl Failed<Infallible> {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Call(error) => error,
+            Self::Refused(never) => match never {},
+        }
+    }
+}
+
+/// What a closure made of the item.
+enum Changed<T> {
+    /// The draft holds a change. This is the object with it.
+    Drafted(T),
+    /// Nothing is to be written.
+    Nothing(T),
+}
+
+/// An update of one item, until it is applied or has failed.
+struct Edit<'i, T, C> {
+    options: Options<T>,
+    /// Makes the item where there is none.
+    init: Option<&'i mut (dyn FnMut() -> T + Send)>,
+    change: C,
+}
+
+impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, T, C> {
+    /// Runs the call in its span.
+    async fn run(self, operation: &'static str, key: Result<Item>) -> Result<T, Failed<E>> {
+        let table = self.options.table.clone();
+        let retry = self.options.retry;
+        traced(operation, table.name(), async {
+            let turn = key
+                .and_then(|key| Turn::join_queue(table.queues(), table.store(), schema::<T>(), key, retry));
+            let (answer, stats) = match turn {
+                Ok(mut turn) => (self.until_applied(&mut turn).await, turn.stats()),
+                Err(error) => (Err(Failed::Call(error)), CallStats::default()),
             };
             let outcome = match &answer {
-                Ok(Ok(_)) => "ok",
-                Ok(Err(_)) => "refused",
-                Err(error) => error.name(),
+                Ok(_) => "ok",
+                Err(Failed::Refused(_)) => "refused",
+                Err(Failed::Call(error)) => error.name(),
             };
-            Ended::new(answer, outcome, tally)
+            Finished::new(answer, outcome, stats)
         })
         .await
     }
-}
 
-/// What a call does to its item, as often as it takes.
-struct Edit<'c, 'i, T, C> {
-    table: &'c Table<T>,
-    /// Makes the item where there is none.
-    init: Option<&'i mut (dyn FnMut() -> T + Send)>,
-    closure: C,
-}
-
-impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, '_, T, C> {
-    async fn until_applied(
-        mut self,
-        turn: &mut Turn<'_>,
-        condition: Option<&Condition>,
-    ) -> Result<Result<T, E>> {
+    async fn until_applied(mut self, turn: &mut Turn<'_>) -> Result<T, Failed<E>> {
+        let is_coalescing = self.options.table.queues().coalesce;
         // A condition is about what is stored, and not about what others are changing it to.
-        let is_alone = condition.is_some() || !self.table.queues().coalesce;
-        let mut size = if is_alone { 1 } else { ANY_SIZE };
+        let mut size = if is_coalescing && self.options.condition.is_none() { ANY_SIZE } else { 1 };
         loop {
-            let mut group = turn.begin(size).await?;
-            let mut object = match self.apply(turn.key(), &mut group.draft) {
-                Ok(Ok((object, true))) => object,
+            let mut group = turn.begin(size).await.map_err(Failed::Call)?;
+            let mut object = match self.apply(&mut group) {
+                Ok(Changed::Drafted(object)) => object,
                 // An answer that writes nothing must rest on what is stored.
                 answer if turn.is_fresh(&group) => {
                     turn.put_back(group);
-                    return answer.map(|answer| answer.map(|(object, _)| object));
+                    return answer.map(|(Changed::Drafted(object) | Changed::Nothing(object))| object);
                 }
+                // It rests on changes of others that may yet fail. They go first, and then this one runs again.
                 _ if group.draft.is_changed() => {
                     size = 1;
                     turn.put_back(group);
                     turn.yield_turn();
                     continue;
                 }
+                // It rests on an item that was read for an earlier call. Without the group, the item is read again.
                 _ => continue,
             };
             turn.add(group, size);
-            match turn.outcome(condition).await? {
+            let outcome = turn.outcome(self.options.condition.as_ref()).await;
+            match outcome.map_err(Failed::Call)? {
                 Outcome::Applied { version, .. } => {
-                    raise(&mut object, version);
-                    return Ok(Ok(object));
+                    set_version(&mut object, version);
+                    return Ok(object);
                 }
                 Outcome::Smaller(half) => size = half,
                 Outcome::Again => {}
             }
-            tracing::debug!(target: "dynalock", table = self.table.name(), "changing again");
+            tracing::debug!(target: "dynalock", table = self.options.table.name(), "changing again");
         }
     }
 
-    /// Makes the change in the item. Returns what comes of that, and whether there is anything to write.
-    fn apply(&mut self, key: &Item, draft: &mut Draft) -> Result<Result<(T, bool), E>> {
-        let Self { table, init, closure } = self;
-        let now = || table.target().now();
-        let Some(item) = draft.item() else {
-            let init = init.as_mut().ok_or(Error::NotFound)?;
+    /// Runs the closure, and adds the change that it made to the group.
+    fn apply(&mut self, group: &mut Group) -> Result<Changed<T>, Failed<E>> {
+        let table = &self.options.table;
+        let now = || table.store().now();
+        let invalid = |invalid| Failed::Call(table.invalid(invalid));
+        let Some(item) = group.item() else {
+            let init = self.init.as_mut().ok_or(Failed::Call(Error::NotFound))?;
             let mut object = init();
-            if let Err(refused) = closure(&mut object) {
-                return Ok(Err(refused));
-            }
+            (self.change)(&mut object).map_err(Failed::Refused)?;
             // What is written gives it its version. If others change it further in the same write, no such version is stored.
-            raise(&mut object, Some(0));
-            snapshot(&object).and_then(|object| draft.create(key, object, now)).map_err(table.named())?;
-            return Ok(Ok((object, true)));
+            set_version(&mut object, Some(0));
+            snapshot(&object).and_then(|object| group.draft.create(object, now)).map_err(invalid)?;
+            return Ok(Changed::Drafted(object));
         };
-        let (mut object, read) = table.parse_with_version(item)?;
-        let before = snapshot(&object).map_err(table.named())?;
+        let mut object: T = deserialize::from_item(item, schema::<T>()).map_err(invalid)?;
+        let before = snapshot(&object).map_err(invalid)?;
         let version = object.__version();
-        if let Err(refused) = closure(&mut object) {
-            return Ok(Err(refused));
-        }
+        (self.change)(&mut object).map_err(Failed::Refused)?;
+        // What the closure did to the version does not count.
         object.__set_version(version);
-        let is_changed = snapshot(&object)
-            .and_then(|after| draft.change(&before, after, read, now))
-            .map_err(table.named())?;
-        Ok(Ok((object, is_changed)))
+        let after = snapshot(&object).map_err(invalid)?;
+        let is_changed = group.draft.merge(&before, after, now).map_err(invalid)?;
+        Ok(if is_changed { Changed::Drafted(object) } else { Changed::Nothing(object) })
+    }
+}
+
+/// Lets a closure that cannot refuse stand for one that can.
+fn infallible<T>(mut change: impl FnMut(&mut T)) -> impl FnMut(&mut T) -> Result<(), Infallible> {
+    move |object| {
+        change(object);
+        Ok(())
     }
 }
 
@@ -263,14 +272,20 @@ impl<T, F> Update<'_, T, F> {
     option_methods!(retry, call.options);
 }
 
-shows! { [T, F] Update<'_, T, F> { options in call } }
+impl<T, F> fmt::Debug for Update<'_, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Update").field("options", &self.call.options).finish_non_exhaustive()
+    }
+}
 
 impl<'f, T: Versioned, F: FnMut(&mut T) + Send + 'f> IntoFuture for Update<'f, T, F> {
     type Output = Result<T>;
     type IntoFuture = BoxFuture<'f, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.call.run("update", None, infallible).await.map(|Ok(object)| object) })
+        let Call { key, change, options, .. } = self.call;
+        let edit = Edit { options, init: None, change: infallible(change) };
+        Box::pin(async move { edit.run("update", key).await.map_err(Failed::into_error) })
     }
 }
 
@@ -285,7 +300,11 @@ impl<T, F> TryUpdate<'_, T, F> {
     option_methods!(retry, call.options);
 }
 
-shows! { [T, F] TryUpdate<'_, T, F> { options in call } }
+impl<T, F> fmt::Debug for TryUpdate<'_, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryUpdate").field("options", &self.call.options).finish_non_exhaustive()
+    }
+}
 
 impl<'f, T, F, E> IntoFuture for TryUpdate<'f, T, F>
 where
@@ -297,8 +316,13 @@ where
     type IntoFuture = BoxFuture<'f, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
+        let Call { key, change, options, .. } = self.call;
+        let edit = Edit { options, init: None, change };
         Box::pin(async move {
-            self.call.run("try_update", None, |change: &mut F, object: &mut T| change(object)).await?
+            edit.run("try_update", key).await.map_err(|failed| match failed {
+                Failed::Refused(refused) => refused,
+                Failed::Call(error) => error.into(),
+            })
         })
     }
 }
@@ -314,7 +338,11 @@ impl<T, I, F> UpdateOrCreate<'_, T, I, F> {
     option_methods!(retry, call.options);
 }
 
-shows! { [T, I, F] UpdateOrCreate<'_, T, I, F> { options in call } }
+impl<T, I, F> fmt::Debug for UpdateOrCreate<'_, T, I, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpdateOrCreate").field("options", &self.call.options).finish_non_exhaustive()
+    }
+}
 
 impl<'f, T, I, F> IntoFuture for UpdateOrCreate<'f, T, I, F>
 where
@@ -326,9 +354,10 @@ where
     type IntoFuture = BoxFuture<'f, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { call, mut init } = self;
+        let Self { call: Call { key, change, options, .. }, mut init } = self;
         Box::pin(async move {
-            call.run("update_or_create", Some(&mut init), infallible).await.map(|Ok(object)| object)
+            let edit = Edit { options, init: Some(&mut init), change: infallible(change) };
+            edit.run("update_or_create", key).await.map_err(Failed::into_error)
         })
     }
 }

@@ -12,15 +12,14 @@ use crate::error::Result;
 use crate::item::invalid::Invalid;
 use crate::item::snapshot::Snapshot;
 use crate::send::budget::Budget;
-use crate::send::commit::{Commit, LONGEST};
 use crate::send::retry::Retry;
-use crate::send::store::Target;
-use crate::send::trace::{Ended, observed};
+use crate::send::store::{self, Store};
+use crate::send::trace::{Finished, traced};
+use crate::send::{MAX_TRANSACTION_TIME, Request};
 use crate::table::Table;
-use crate::table::save::raise;
-use crate::versioned::{Versioned, snapshot};
+use crate::versioned::{Versioned, set_version, snapshot};
 use crate::write::condition::Condition;
-use crate::write::{ConditionalWrite, Kind};
+use crate::write::draft::{Draft, Kind};
 
 /// Writes of several items, in one table or in many, of which all are applied or none.
 ///
@@ -52,21 +51,21 @@ pub struct Transaction<'a> {
 /// One action, whose condition may yet grow.
 struct Action<'a> {
     kind: Kind,
-    target: Target,
+    store: Store,
     object: Result<Snapshot, Invalid>,
     condition: Option<Condition>,
-    raise: Raise<'a>,
+    set_version: SetVersion<'a>,
 }
 
 /// A transaction that can be sent.
 struct Ready<'a> {
-    commit: Commit,
-    /// What is to be done to the objects once it went through.
-    raises: Vec<(Raise<'a>, Option<u64>)>,
+    request: Request,
+    /// What is to be done to the objects once it is applied.
+    set_versions: Vec<(SetVersion<'a>, Option<u64>)>,
 }
 
 /// Gives the caller's object the version that was written.
-type Raise<'a> = Box<dyn FnOnce(Option<u64>) + Send + 'a>;
+type SetVersion<'a> = Box<dyn FnOnce(Option<u64>) + Send + 'a>;
 
 impl<'a> Transaction<'a> {
     /// A transaction without actions. `client` sends it, so it must reach the tables of all actions.
@@ -108,7 +107,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn write<T: Versioned>(self, kind: Kind, table: &Table<T>, item: &'a mut T) -> Self {
-        self.act(kind, table, snapshot(item), move |version| raise(item, version))
+        self.act(kind, table, snapshot(item), move |version| set_version(item, version))
     }
 
     fn act<T>(
@@ -116,10 +115,10 @@ impl<'a> Transaction<'a> {
         kind: Kind,
         table: &Table<T>,
         object: Result<Snapshot, Invalid>,
-        raise: impl FnOnce(Option<u64>) + Send + 'a,
+        set_version: impl FnOnce(Option<u64>) + Send + 'a,
     ) -> Self {
-        let (target, raise) = (table.target().clone(), Box::new(raise));
-        self.actions.push(Action { kind, target, object, condition: None, raise });
+        let (store, set_version) = (table.store().clone(), Box::new(set_version));
+        self.actions.push(Action { kind, store, object, condition: None, set_version });
         self
     }
 
@@ -150,8 +149,8 @@ impl<'a> Transaction<'a> {
     /// # Errors
     ///
     /// - [`Conflict`](crate::Error::Conflict), [`AlreadyExists`](crate::Error::AlreadyExists): another writer was faster. Nothing was
-    ///   written. [`Conflict::action`](crate::Conflict::action) and [`key`](crate::Conflict::key) tell which item it was,
-    ///   [`others`](crate::Conflict::others) what else stood in the way. An item that is gone is a conflict without item.
+    ///   written. [`Conflict::action_index`](crate::Conflict::action_index) and [`key`](crate::Conflict::key) tell which item it was,
+    ///   [`others`](crate::Conflict::other_refusals) what else stood in the way. An item that is gone is a conflict without item.
     /// - [`ConditionFailed`](crate::Error::ConditionFailed): all versions are right, but a [`condition`](Self::condition) does not
     ///   hold. Nothing was written.
     /// - [`OutcomeUnknown`](crate::Error::OutcomeUnknown): a reply was lost, and DynamoDB could not be asked again in time, or only
@@ -162,45 +161,46 @@ impl<'a> Transaction<'a> {
     /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written. A table with multi-Region strong
     ///   consistency [has no transactions](crate::guide::tables#global-tables).
     pub async fn commit(self) -> Result<()> {
-        let mut budget = Budget::start(self.retry.within(LONGEST));
-        let target = Target::of_all(&self.client, self.actions.iter().map(|action| &action.target));
-        observed("commit", &target.table, async {
-            let Ready { commit, raises } = match self.ready(&target) {
+        let mut budget = Budget::start(self.retry.at_most(MAX_TRANSACTION_TIME));
+        let client = self.client.clone();
+        let tables = store::names(self.actions.iter().map(|action| &action.store));
+        traced("commit", &tables, async {
+            let Ready { mut request, set_versions } = match self.ready(&client, &tables) {
                 Ok(ready) => ready,
-                Err(error) => return Ended::unsent(error),
+                Err(error) => return Finished::unsent(error),
             };
-            let committed = target.commit(commit, &mut budget).await;
-            if committed.is_ok() {
-                for (raise, version) in raises {
-                    raise(version);
+            let settled = request.settle(&mut budget).await;
+            if settled.is_ok() {
+                for (set_version, version) in set_versions {
+                    set_version(version);
                 }
             }
-            Ended::of(committed, *budget.tally())
+            Finished::with(settled.map(drop), budget.stats())
         })
         .await
     }
 
-    fn ready(self, target: &Target) -> Result<Ready<'a>> {
+    fn ready(self, client: &Client, tables: &str) -> Result<Ready<'a>> {
         if self.is_misplaced {
             let problem = "a condition was given before any action of the transaction";
             return Err(Invalid::request(problem).in_table(""));
         }
-        let (mut writes, mut raises) = (Vec::new(), Vec::new());
-        for Action { kind, target, object, condition, raise } in self.actions {
+        let (mut writes, mut set_versions) = (Vec::new(), Vec::new());
+        for Action { kind, store, object, condition, set_version } in self.actions {
             let write = object
-                .and_then(|object| ConditionalWrite::of(kind, object, condition.as_ref(), || target.now()))
-                .map_err(|invalid| invalid.in_table(&target.table))?;
-            raises.push((raise, write.next_version()));
-            writes.push((target, write));
+                .and_then(|object| Draft::write_of(kind, object, condition.as_ref(), || store.now()))
+                .map_err(|invalid| invalid.in_table(&store.table))?;
+            set_versions.push((set_version, write.next_version()));
+            writes.push((store, write));
         }
-        Ok(Ready { commit: Commit::of(target, writes)?, raises })
+        Ok(Ready { request: Request::transaction(client, tables, writes)?, set_versions })
     }
 }
 
 /// Shows what is done to which tables, but no items.
 impl fmt::Debug for Transaction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let actions: Vec<_> = self.actions.iter().map(|action| (action.kind, &action.target.table)).collect();
+        let actions: Vec<_> = self.actions.iter().map(|action| (action.kind, &action.store.table)).collect();
         f.debug_struct("Transaction")
             .field("actions", &actions)
             .field("retry", &self.retry)

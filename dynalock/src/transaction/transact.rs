@@ -1,18 +1,18 @@
 //! `transact`: reads and writes of several items as one serializable transaction, again on a conflict.
 
+use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
 use aws_sdk_dynamodb::Client;
 
 use crate::error::{Error, Result};
+use crate::send::MAX_TRANSACTION_TIME;
 use crate::send::budget::Budget;
-use crate::send::commit::LONGEST;
 use crate::send::retry::{IMMEDIATE, Retry};
-use crate::send::trace::{Ended, observed};
+use crate::send::trace::{Finished, traced};
 use crate::table::BoxFuture;
-use crate::table::options::shows;
-use crate::transaction::run::{Known, Refused};
+use crate::transaction::run::{Carried, Refused};
 use crate::transaction::tx::Tx;
 
 /// Reads several items and writes what comes of them, all or nothing, as if nobody else had been at work in between.
@@ -118,7 +118,11 @@ impl<F> Transact<'_, F> {
     }
 }
 
-shows! { [F] Transact<'_, F> { retry } }
+impl<F> fmt::Debug for Transact<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transact").field("retry", &self.retry).finish_non_exhaustive()
+    }
+}
 
 impl<'f, F, Fut, R, E> IntoFuture for Transact<'f, F>
 where
@@ -132,36 +136,37 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { client, mut run, retry, .. } = self;
-        Box::pin(observed("transact", "", async move {
-            let budget = &mut Budget::start(retry.within(LONGEST));
-            let (mut known, mut immediate) = (Known::default(), IMMEDIATE);
+        Box::pin(traced("transact", "", async move {
+            let budget = &mut Budget::start(retry.at_most(MAX_TRANSACTION_TIME));
+            let (mut carried, mut immediate) = (Carried::default(), IMMEDIATE);
             loop {
-                let tx = Tx::start(budget, known);
+                let tx = Tx::start(budget, carried);
                 let record = tx.record();
                 let answer = run(tx).await;
                 let done = record.close();
-                let stands = if answer.is_ok() {
+                let verified = if answer.is_ok() {
                     done.commit(&client, budget).await
                 } else {
                     // What the closure refused must have been stored so as well.
-                    done.refusal_stands(&client, budget).await
+                    done.verify_refusal(&client, budget).await
                 };
-                let Err(Refused { error, known: left }) = stands else {
+                let Err(Refused { error, carried: next }) = verified else {
                     let outcome = if answer.is_ok() { "ok" } else { "refused" };
-                    return Ended::new(answer, outcome, *budget.tally());
+                    return Finished::new(answer, outcome, budget.stats());
                 };
-                let at_once = left.as_ref().is_some_and(|left| left.is_one_state) || immediate > 0;
-                let again = match &left {
+                let at_once = immediate > 0 || next.as_ref().is_some_and(|next| next.is_one_state);
+                let may_retry = match &next {
                     Some(_) if at_once => budget.take(),
                     Some(_) => budget.wait().await,
                     None => false,
                 };
-                let Some(left) = left.filter(|_| again) else {
+                let Some(next) = next.filter(|_| may_retry) else {
                     let outcome = error.name();
-                    return Ended::new(Err(error.into()), outcome, *budget.tally());
+                    return Finished::new(Err(error.into()), outcome, budget.stats());
                 };
                 immediate = immediate.saturating_sub(1);
-                known = if at_once { left } else { Known::default() };
+                // After a delay, what the refusal returned is out of date.
+                carried = if at_once { next } else { Carried::default() };
                 tracing::debug!(target: "dynalock", "running a transaction again after a conflict");
             }
         }))

@@ -12,9 +12,9 @@ use crate::send::budget::Budget;
 use crate::send::retry::Retry;
 use crate::support::lock::lock;
 use crate::table::Table;
-use crate::transaction::run::{Known, Run};
+use crate::transaction::run::{Carried, Run};
 use crate::versioned::{Versioned, schema, snapshot};
-use crate::write::Kind;
+use crate::write::draft::Kind;
 
 /// The reads and writes of one run of [`transact`](crate::transact()). Reads go to DynamoDB and are remembered; writes wait for
 /// the end of the closure.
@@ -32,10 +32,10 @@ pub struct Tx {
 // An object that is handed over can't be used again with a version that is no longer the stored one.
 #[allow(clippy::needless_pass_by_value)]
 impl Tx {
-    /// A run under `budget`, which need not read what is known.
-    pub(crate) fn start(budget: &Budget, known: Known) -> Self {
-        let run = Arc::new(Mutex::new(Some(Run::knowing(known))));
-        Self { run, retry: *budget.retry(), until: budget.deadline() }
+    /// A run under `budget`, which need not read what is carried over.
+    pub(crate) fn start(budget: &Budget, carried: Carried) -> Self {
+        let run = Arc::new(Mutex::new(Some(Run::with(carried))));
+        Self { run, retry: budget.retry(), until: budget.deadline() }
     }
 
     /// Where this run will be found at its end.
@@ -57,7 +57,7 @@ impl Tx {
         let read = self.read(table, key).await;
         if read.is_err() {
             // Once the run has ended, nothing rests on its reads any more.
-            let _ = self.run(|run| run.has_failed_read = true);
+            let _ = self.run(Run::read_failed);
         }
         read
     }
@@ -65,14 +65,14 @@ impl Tx {
     async fn read<T: Versioned>(&self, table: &Table<T>, key: impl IntoKey<T::Key>) -> Result<Option<T>> {
         let key = table.key(key)?;
         let id = (table.name().into(), KeyId::of(schema::<T>(), &key));
-        let (target, schema) = (table.target(), schema::<T>());
+        let (store, schema) = (table.store(), schema::<T>());
         let stored = if self.run(|run| run.knows(&id))? {
             None
         } else {
             let rest = self.until.saturating_duration_since(Instant::now());
-            target.read(&key, true, &mut Budget::start(self.retry.within(rest))).await?
+            store.read(&key, true, &mut Budget::start(self.retry.at_most(rest))).await?
         };
-        let item = self.run(|run| run.read(id, target, schema, key, stored))??;
+        let item = self.run(|run| run.read(id, store, schema, key, stored))??;
         item.map(|item| table.parse(item)).transpose()
     }
 
@@ -123,7 +123,7 @@ impl Tx {
 
     fn write<T: Versioned>(&self, kind: Kind, table: &Table<T>, item: &T) -> Result<()> {
         let object = snapshot(item);
-        self.run(|run| run.write(kind, table.target(), object))?
+        self.run(|run| run.write(kind, table.store(), object))?
     }
 
     fn run<R>(&self, act: impl FnOnce(&mut Run) -> R) -> Result<R> {

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::item::invalid::Invalid;
 use crate::item::schema::Schema;
 use crate::item::snapshot::Snapshot;
-use crate::item::{self, Attributes, Item};
+use crate::item::{Attributes, Item};
 use crate::write::placeholders::{Placeholders, check_length};
 
 /// The attributes that an `UpdateItem` sets and removes, apart from the version.
@@ -22,7 +22,7 @@ impl Changes {
     /// Everything that the struct knows: what serde wrote is set, what it left out is removed.
     pub(crate) fn all(snapshot: Snapshot) -> Self {
         let schema = snapshot.schema;
-        Self { remove: snapshot.left_out().collect(), set: snapshot.attributes }.without_aliases(schema)
+        Self { remove: snapshot.omitted().collect(), set: snapshot.attributes }.without_aliases(schema)
     }
 
     /// What differs between two states of one object.
@@ -76,13 +76,8 @@ impl Changes {
         item.extend(self.set.iter().map(|(name, value)| (name.to_string(), value.clone())));
     }
 
-    /// The item under `key` that the changes make where there is none.
-    pub(crate) fn into_item(self, key: Item) -> Item {
-        item::joined(key, self.set)
-    }
-
     /// Adds changes that were made after these.
-    pub(crate) fn then(&mut self, later: Self) {
+    pub(crate) fn merge(&mut self, later: Self) {
         self.set.retain(|(name, _)| !later.has(name));
         self.remove.retain(|name| !later.has(name));
         self.set.extend(later.set);
@@ -258,7 +253,7 @@ mod tests {
             changes.apply(&mut found);
             assert_eq!(found, item(second));
 
-            changes.then(Changes::between(&snapshot(second), snapshot(third)));
+            changes.merge(Changes::between(&snapshot(second), snapshot(third)));
             let mut found = item(first);
             changes.apply(&mut found);
             assert_eq!(found, item(third), "{first:?} {second:?}");
@@ -270,13 +265,6 @@ mod tests {
                 "{names:?}"
             );
         }
-    }
-
-    #[test]
-    fn the_item_of_changes_has_its_key() {
-        let key = Item::from([("id".to_owned(), number(7))]);
-        let made = Changes::all(snapshot(&[("a", number(1))])).into_item(key);
-        assert_eq!(made, Item::from([("id".to_owned(), number(7)), ("a".to_owned(), number(1))]));
     }
 
     /// Flattened maps come in another order each time.

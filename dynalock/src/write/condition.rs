@@ -7,9 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 
 use crate::item::invalid::Invalid;
-use crate::item::schema::Schema;
 use crate::item::serialize;
-use crate::write::expectation::Expect;
 use crate::write::placeholders::{Placeholders, RESERVED_PREFIX, check_length};
 
 /// A condition expression that must hold beside the version check.
@@ -101,6 +99,24 @@ impl Condition {
         self.contradiction.get_or_insert(format!("{placeholder} stands for two different things"));
     }
 
+    /// Adds the condition to the expression of what a write expects, and what its placeholders stand for to `placeholders`.
+    pub(crate) fn add_to(
+        &self,
+        expression: &mut String,
+        placeholders: &mut Placeholders,
+    ) -> Result<(), Invalid> {
+        self.check().map_err(|problem| Invalid::request(format!("condition: {problem}")))?;
+        for part in &self.parts {
+            expression.push_str(" AND (");
+            expression.push_str(part);
+            expression.push(')');
+        }
+        let Placeholders { names, values } = self.placeholders.clone();
+        placeholders.names.extend(names);
+        placeholders.values.extend(values);
+        check_length("condition", expression)
+    }
+
     /// Says what DynamoDB would refuse, and what could undo the version check.
     fn check(&self) -> Result<(), String> {
         if let Some(contradiction) = &self.contradiction {
@@ -181,65 +197,41 @@ fn without_outer_parentheses(expression: &str) -> &str {
     }
 }
 
-/// What a write rests on.
-#[derive(Clone, Copy)]
-pub(crate) struct Terms<'c> {
-    pub(crate) schema: &'static Schema,
-    pub(crate) expect: Expect,
-    /// What the caller demands besides.
-    pub(crate) extra: Option<&'c Condition>,
-}
-
-impl Terms<'_> {
-    /// The condition expression; what its placeholders stand for is added to `placeholders`.
-    pub(crate) fn render(self, placeholders: &mut Placeholders) -> Result<String, Invalid> {
-        let mut expression = self.expect.render(self.schema, placeholders);
-        if let Some(extra) = self.extra {
-            extra.check().map_err(|problem| Invalid::request(format!("condition: {problem}")))?;
-            for part in &extra.parts {
-                expression.push_str(" AND (");
-                expression.push_str(part);
-                expression.push(')');
-            }
-            let Placeholders { names, values } = extra.placeholders.clone();
-            placeholders.names.extend(names);
-            placeholders.values.extend(values);
-            check_length("condition", &expression)?;
-        }
-        Ok(expression)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
     use crate::item::StoredVersion;
+    use crate::item::schema::Schema;
+    use crate::write::expectation::Expectation;
 
-    /// The expression for `expect`, and what its placeholders stand for.
-    fn rendered(expect: Expect, extra: Option<&Condition>) -> Result<(String, Placeholders), Invalid> {
+    /// The expression for what is expected and `condition`, and what its placeholders stand for.
+    fn rendered(expectation: Expectation, condition: &Condition) -> Result<(String, Placeholders), Invalid> {
         let mut placeholders = Placeholders::default();
-        let expression = Terms { schema: Schema::EXAMPLE, expect, extra }.render(&mut placeholders)?;
+        let mut expression = expectation.render(Schema::EXAMPLE, &mut placeholders);
+        condition.add_to(&mut expression, &mut placeholders)?;
         Ok((expression, placeholders))
     }
 
     fn joined(extra: &Condition) -> String {
-        rendered(Expect::Version(7), Some(extra)).unwrap().0
+        rendered(Expectation::Version(7), extra).unwrap().0
     }
 
     fn problem(extra: &Condition) -> String {
-        rendered(Expect::Version(7), Some(extra)).map(drop).unwrap_err().in_table("").to_string()
+        rendered(Expectation::Version(7), extra).map(drop).unwrap_err().in_table("").to_string()
     }
 
     /// DynamoDB refuses placeholders that are given and not used, and the other way round.
     #[test]
     fn an_expression_uses_exactly_its_placeholders() {
         use StoredVersion::{Absent, Null, Number};
-        let read = [Absent, Null, Number(0), Number(3)].map(Expect::AsRead);
-        for expect in [Expect::Absent, Expect::Version(7), Expect::Unversioned].into_iter().chain(read) {
+        let read = [Absent, Null, Number(0), Number(3)].map(Expectation::AsRead);
+        for expect in
+            [Expectation::Absent, Expectation::Version(7), Expectation::Unversioned].into_iter().chain(read)
+        {
             let extra = Condition::new("#n = :x OR :x = #n").name("#n", "a").value(":x", 1);
-            let (expression, placeholders) = rendered(expect, Some(&extra)).unwrap();
+            let (expression, placeholders) = rendered(expect, &extra).unwrap();
             let used: HashSet<&str> = placeholders_in(&expression).collect();
             let given = placeholders.names.keys().chain(placeholders.values.keys());
             assert_eq!(used, given.map(String::as_str).collect(), "{expect:?}");

@@ -2,13 +2,14 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::item::StoredVersion;
+use crate::item::invalid::Invalid;
 use crate::item::schema::Schema;
+use crate::item::{Item, StoredVersion};
 use crate::write::placeholders::Placeholders;
 
 /// The state of the stored item that lets a write go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expect {
+pub(crate) enum Expectation {
     /// No item.
     Absent,
     /// An item at this version, 1 or more.
@@ -19,7 +20,7 @@ pub(crate) enum Expect {
     AsRead(StoredVersion),
 }
 
-impl Expect {
+impl Expectation {
     /// What a write of an object at `version` expects.
     pub(crate) fn version(version: u64) -> Self {
         match version {
@@ -28,12 +29,14 @@ impl Expect {
         }
     }
 
-    /// What a write expects that builds on an item which was read at this version.
-    pub(crate) fn read(version: StoredVersion) -> Self {
-        match version.number() {
+    /// What a write expects that builds on what a read has found.
+    pub(crate) fn of_read(found: Option<&Item>, schema: &Schema) -> Result<Self, Invalid> {
+        let Some(item) = found else { return Ok(Self::Absent) };
+        let version = StoredVersion::of(item, schema)?;
+        Ok(match version.number() {
             0 => Self::AsRead(version),
             version => Self::Version(version),
-        }
+        })
     }
 
     /// The version as a number; 0 where none is expected.
@@ -104,14 +107,16 @@ mod tests {
 
     #[test]
     fn an_expectation_has_the_number_of_its_version_or_0() {
-        assert_eq!(Expect::version(7).number(), 7);
-        for without in [Expect::version(0), Expect::Absent, Expect::AsRead(StoredVersion::Null)] {
+        assert_eq!(Expectation::version(7).number(), 7);
+        for without in
+            [Expectation::version(0), Expectation::Absent, Expectation::AsRead(StoredVersion::Null)]
+        {
             assert_eq!(without.number(), 0, "{without:?}");
         }
     }
 
     /// An expectation, its expression, and what the names and values in it stand for.
-    type Case<'a> = (Expect, &'a str, &'a [(&'a str, &'a str)], Vec<(&'a str, AttributeValue)>);
+    type Case<'a> = (Expectation, &'a str, &'a [(&'a str, &'a str)], Vec<(&'a str, AttributeValue)>);
 
     #[test]
     fn each_expectation_has_its_expression() {
@@ -121,17 +126,17 @@ mod tests {
         let (key, version) = (("#_k", "id"), ("#_v", "version"));
         let null = (":_n", text("NULL"));
         let cases: [Case<'_>; 6] = [
-            (Expect::Absent, "attribute_not_exists(#_k)", &[key], vec![]),
-            (Expect::Version(7), "#_v=:_v", &[version], vec![(":_v", number("7"))]),
-            (Expect::Unversioned, legacy, &[key, version], vec![(":_v", number("0")), null.clone()]),
+            (Expectation::Absent, "attribute_not_exists(#_k)", &[key], vec![]),
+            (Expectation::Version(7), "#_v=:_v", &[version], vec![(":_v", number("7"))]),
+            (Expectation::Unversioned, legacy, &[key, version], vec![(":_v", number("0")), null.clone()]),
             (
-                Expect::AsRead(Absent),
+                Expectation::AsRead(Absent),
                 "attribute_exists(#_k) AND attribute_not_exists(#_v)",
                 &[key, version],
                 vec![],
             ),
-            (Expect::AsRead(Null), "attribute_type(#_v,:_n)", &[version], vec![null]),
-            (Expect::AsRead(Number(0)), "#_v=:_v", &[version], vec![(":_v", number("0"))]),
+            (Expectation::AsRead(Null), "attribute_type(#_v,:_n)", &[version], vec![null]),
+            (Expectation::AsRead(Number(0)), "#_v=:_v", &[version], vec![(":_v", number("0"))]),
         ];
         for (expect, expected, names, values) in cases {
             let mut placeholders = Placeholders::default();
@@ -147,13 +152,16 @@ mod tests {
     fn an_expectation_is_met_by_exactly_the_versions_that_its_expression_lets_through() {
         use StoredVersion::{Absent, Null, Number};
         let stored = [Absent, Null, Number(0), Number(1), Number(7)];
-        let met = |expect: Expect| stored.map(|version| expect.meets(version));
-        assert_eq!(met(Expect::Absent), [false; 5]);
-        assert_eq!(met(Expect::Unversioned), [true, true, true, false, false]);
-        assert_eq!(met(Expect::Version(7)), [false, false, false, false, true]);
-        assert_eq!(met(Expect::AsRead(Absent)), [true, false, false, false, false]);
-        assert_eq!(met(Expect::AsRead(Null)), [false, true, false, false, false]);
-        assert_eq!(met(Expect::AsRead(Number(0))), [false, false, true, false, false]);
-        assert_eq!((Expect::version(0), Expect::version(7)), (Expect::Unversioned, Expect::Version(7)));
+        let met = |expectation: Expectation| stored.map(|version| expectation.meets(version));
+        assert_eq!(met(Expectation::Absent), [false; 5]);
+        assert_eq!(met(Expectation::Unversioned), [true, true, true, false, false]);
+        assert_eq!(met(Expectation::Version(7)), [false, false, false, false, true]);
+        assert_eq!(met(Expectation::AsRead(Absent)), [true, false, false, false, false]);
+        assert_eq!(met(Expectation::AsRead(Null)), [false, true, false, false, false]);
+        assert_eq!(met(Expectation::AsRead(Number(0))), [false, false, true, false, false]);
+        assert_eq!(
+            (Expectation::version(0), Expectation::version(7)),
+            (Expectation::Unversioned, Expectation::Version(7))
+        );
     }
 }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::item::Item;
 use crate::item::invalid::Invalid;
-use crate::item::schema::STAMP_SLOTS;
+use crate::item::schema::{STAMP_SLOTS, Schema};
 use crate::support::random;
 
 /// The mark of one logical write, the same for every time that it is sent.
@@ -27,9 +27,14 @@ impl Stamp {
 
     /// The attribute that keeps this stamp among `slots` of them, 1 to 32. Versions that follow each other by `step` fall
     /// into different slots.
-    pub(crate) fn slot(self, step: u64, slots: u8) -> &'static str {
+    fn slot(self, step: u64, slots: u8) -> &'static str {
         let turn = self.version / step.max(1) % u64::from(slots.clamp(1, 32));
         STAMP_SLOTS[usize::try_from(turn).unwrap_or_default()]
+    }
+
+    /// The attribute that keeps this stamp in an item that `schema` describes.
+    pub(crate) fn slot_in(self, schema: &Schema) -> &'static str {
+        self.slot(schema.step, schema.stamps)
     }
 
     /// The stamp as it is stored: 16 bytes, the version first, big endian.

@@ -1,9 +1,9 @@
 //! What a failed check means: applied or not, and why not.
 
 use crate::item::{Item, StoredVersion};
-use crate::write::expectation::Expect;
+use crate::write::expectation::Expectation;
+use crate::write::intent::{Intent, Operation};
 use crate::write::stamp::Trace;
-use crate::write::{Intent, Operation};
 
 /// The meaning of a failed check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,52 +28,86 @@ pub(crate) enum Verdict {
     Unknown,
 }
 
-/// Judges a failed check by the item that the store holds. `clean` is false if an earlier attempt may have reached the
-/// store; what such an attempt could have caused itself is then never held against another writer.
-pub(crate) fn judge(write: Intent, stored: Option<&Item>, clean: bool) -> Verdict {
-    let only_if_clean = |verdict| if clean { verdict } else { Verdict::Unknown };
-    let expect = write.expect;
-    let Some(item) = stored else {
-        return match write.operation {
-            Operation::DeleteItem if clean => Verdict::AlreadyGone,
-            Operation::DeleteItem => Verdict::NowOrBefore,
-            _ if expect != Expect::Absent => only_if_clean(Verdict::NotFound),
-            // If an earlier attempt stored the item, another writer has deleted it since.
-            _ if write.is_conditional => only_if_clean(Verdict::ConditionFailed),
-            _ => only_if_clean(Verdict::Again),
-        };
+/// Judges a failed check by the item that the store holds. The judgement is `unambiguous` if no earlier attempt may have reached
+/// the store: what such an attempt could have caused itself is never held against another writer.
+pub(crate) fn judge(write: Intent, stored: Option<&Item>, unambiguous: bool) -> Verdict {
+    let (if_unambiguous, else_) = match (write.operation, write.expectation) {
+        (Operation::DeleteItem, _) => judge_delete(write, stored),
+        (_, Expectation::Absent) => judge_create(write, stored),
+        _ => judge_change(write, stored),
     };
-    let refused = if expect == Expect::Absent { Verdict::AlreadyExists } else { Verdict::Conflict };
+    if unambiguous { if_unambiguous } else { else_ }
+}
+
+/// One row of the table of verdicts: without and with an earlier attempt that may have reached the store.
+type Row = (Verdict, Verdict);
+
+/// What a save, a replace, a touch or an update found. The first row that holds counts.
+fn judge_change(write: Intent, stored: Option<&Item>) -> Row {
+    let Some(item) = stored else { return (Verdict::NotFound, Verdict::Unknown) };
+    let trace = trace(write, item);
+    if trace == Trace::Own {
+        return (Verdict::Applied, Verdict::Applied);
+    }
+    // The step into the next version happens once. If another write made it, this one neither did nor can.
+    if trace == Trace::Other {
+        return (Verdict::Conflict, Verdict::Conflict);
+    }
     let version = StoredVersion::of(item, write.schema).ok();
-    if let Some(stamp) = write.stamp {
-        match stamp.trace_in(item) {
-            Trace::Own => return Verdict::Applied,
-            // The step into `next` happens once. If another write made it, this one neither did nor can.
-            Trace::Other => return refused,
-            Trace::None if version.map(StoredVersion::number) == write.next_version => return refused,
-            Trace::None => {}
-        }
+    if let (Expectation::Version(old), Some(StoredVersion::Number(now)), Some(next)) =
+        (write.expectation, version, write.next_version)
+        && old < now
+        && now < next
+    {
+        // The step was not made yet, and from here it never can be.
+        return (Verdict::Conflict, Verdict::Conflict);
     }
-    let Some(version) = version.filter(|_| expect != Expect::Absent) else { return only_if_clean(refused) };
-    if expect.meets(version) && write.is_conditional {
-        return match expect {
-            // Contents cannot change under a version, so the condition refuses late duplicates as well.
-            Expect::Version(_) => Verdict::ConditionFailed,
-            _ => only_if_clean(Verdict::ConditionFailed),
-        };
-    }
-    match (expect, version, write.next_version) {
-        // The step into `next` was not made yet, and from here it never can be.
-        (Expect::Version(old), StoredVersion::Number(now), Some(next)) if old < now && now < next => {
-            Verdict::Conflict
-        }
-        _ => only_if_clean(Verdict::Conflict),
+    refused_condition(write, version).unwrap_or((Verdict::Conflict, Verdict::Unknown))
+}
+
+/// What a delete found. Stamps are not looked at: a delete leaves none.
+fn judge_delete(write: Intent, stored: Option<&Item>) -> Row {
+    let Some(item) = stored else { return (Verdict::AlreadyGone, Verdict::NowOrBefore) };
+    let version = StoredVersion::of(item, write.schema).ok();
+    refused_condition(write, version).unwrap_or((Verdict::Conflict, Verdict::Unknown))
+}
+
+/// What a create found.
+fn judge_create(write: Intent, stored: Option<&Item>) -> Row {
+    match stored.map(|item| trace(write, item)) {
+        Some(Trace::Own) => (Verdict::Applied, Verdict::Applied),
+        Some(Trace::Other) => (Verdict::AlreadyExists, Verdict::AlreadyExists),
+        Some(Trace::None) => (Verdict::AlreadyExists, Verdict::Unknown),
+        // If an earlier attempt stored the item, another writer has deleted it since.
+        None if write.is_conditional => (Verdict::ConditionFailed, Verdict::Unknown),
+        None => (Verdict::Again, Verdict::Unknown),
     }
 }
 
-/// What a later read says about a write whose answer was lost: whether it was applied, or `None` if that stays unknown. No
-/// check failed on this item, so that the version is as expected says nothing.
-pub(crate) fn find_out(write: Intent, stored: Option<&Item>) -> Option<bool> {
+/// The row of a version that is as expected: then it was the caller's condition that failed. `None` if it is not.
+fn refused_condition(write: Intent, version: Option<StoredVersion>) -> Option<Row> {
+    version.filter(|&version| write.is_conditional && write.expectation.meets(version))?;
+    Some(match write.expectation {
+        // Contents cannot change under a version, so the condition refuses late copies as well.
+        Expectation::Version(_) => (Verdict::ConditionFailed, Verdict::ConditionFailed),
+        _ => (Verdict::ConditionFailed, Verdict::Unknown),
+    })
+}
+
+/// Whose stamp `item` holds for the version that the write makes. An item at that version has another write's, even where it is
+/// overwritten. Where the struct keeps no stamps, there is none.
+fn trace(write: Intent, item: &Item) -> Trace {
+    let Some(stamp) = write.stamp else { return Trace::None };
+    let version = StoredVersion::of(item, write.schema).ok().map(StoredVersion::number);
+    match stamp.trace_in(item) {
+        Trace::None if version == write.next_version => Trace::Other,
+        trace => trace,
+    }
+}
+
+/// Whether a write was applied whose answer was lost, as far as a later read tells: `None` if that stays unknown. No check failed on
+/// this item, so a version that is as expected says nothing.
+pub(crate) fn was_applied(write: Intent, stored: Option<&Item>) -> Option<bool> {
     match judge(write, stored, false) {
         Verdict::Applied => Some(true),
         Verdict::Conflict | Verdict::AlreadyExists => Some(false),
@@ -104,7 +138,7 @@ mod tests {
     #[derive(Debug, Clone)]
     struct Case {
         call: Call,
-        expect: Expect,
+        expectation: Expectation,
         stored: Option<Item>,
         conditional: bool,
         slots: Slots,
@@ -142,10 +176,10 @@ mod tests {
 
     impl Case {
         fn all() -> Vec<Self> {
-            let read =
-                [StoredVersion::Absent, StoredVersion::Null, StoredVersion::Number(0)].map(Expect::AsRead);
-            let held = [Expect::Version(OLD), Expect::Unversioned];
-            let mut calls = vec![(Call::Create, Expect::Absent)];
+            let read = [StoredVersion::Absent, StoredVersion::Null, StoredVersion::Number(0)]
+                .map(Expectation::AsRead);
+            let held = [Expectation::Version(OLD), Expectation::Unversioned];
+            let mut calls = vec![(Call::Create, Expectation::Absent)];
             for expect in held {
                 calls.push((Call::Delete, expect));
                 calls.push((Call::Change(Operation::PutItem), expect));
@@ -178,11 +212,12 @@ mod tests {
             });
             let stored: Vec<_> = std::iter::once(None).chain(items).collect();
             let mut cases = Vec::new();
-            for (call, expect) in calls {
+            for (call, expectation) in calls {
                 for stored in &stored {
                     for conditional in [false, true] {
                         for slots in [Slots::Off, Slots::Empty, Slots::Own, Slots::Other, Slots::Neighbours] {
-                            let mut case = Self { call, expect, stored: stored.clone(), conditional, slots };
+                            let mut case =
+                                Self { call, expectation, stored: stored.clone(), conditional, slots };
                             let own = case.stamp();
                             if let Some(item) = &mut case.stored {
                                 slots.fill(item, own);
@@ -201,12 +236,12 @@ mod tests {
                 Call::Delete => (Operation::DeleteItem, None),
                 Call::Create => (Operation::PutItem, Some(1)),
             };
-            let (expect, is_conditional, has_token) = (self.expect, self.conditional, false);
+            let (expectation, is_conditional, has_token) = (self.expectation, self.conditional, false);
             let stamp = Some(self.stamp()).filter(|_| self.slots != Slots::Off && !self.deletes());
             Intent {
                 schema: Schema::EXAMPLE,
                 operation,
-                expect,
+                expectation,
                 next_version,
                 stamp,
                 is_conditional,
@@ -251,7 +286,7 @@ mod tests {
         }
 
         fn at_old(&self) -> bool {
-            self.expect == Expect::Version(OLD) && self.version() == Some(OLD)
+            self.expectation == Expectation::Version(OLD) && self.version() == Some(OLD)
         }
 
         /// v = 0, and the stored version is what was read, or for calls that did not read: none, NULL or 0.
@@ -262,11 +297,11 @@ mod tests {
                 Some(version) => (false, version.is_null()),
             };
             let zero = self.version() == Some(0);
-            match self.expect {
-                Expect::Unversioned => absent || null || zero,
-                Expect::AsRead(StoredVersion::Absent) => absent,
-                Expect::AsRead(StoredVersion::Null) => null,
-                Expect::AsRead(StoredVersion::Number(0)) => zero,
+            match self.expectation {
+                Expectation::Unversioned => absent || null || zero,
+                Expectation::AsRead(StoredVersion::Absent) => absent,
+                Expectation::AsRead(StoredVersion::Null) => null,
+                Expectation::AsRead(StoredVersion::Number(0)) => zero,
                 _ => false,
             }
         }
@@ -279,7 +314,7 @@ mod tests {
     const ROWS: [Row; 17] = [
         ("change: own stamp", |case| case.changes() && case.own(), Verdict::Applied, Verdict::Applied),
         ("change: version = w or another stamp for w", |case| case.changes() && case.step_is_taken(), Verdict::Conflict, Verdict::Conflict),
-        ("change: v > 0 and v < version < w", |case| case.changes() && case.expect == Expect::Version(OLD) && case.version().is_some_and(|version| OLD < version && version < NEXT), Verdict::Conflict, Verdict::Conflict),
+        ("change: v > 0 and v < version < w", |case| case.changes() && case.expectation == Expectation::Version(OLD) && case.version().is_some_and(|version| OLD < version && version < NEXT), Verdict::Conflict, Verdict::Conflict),
         ("change: version = v > 0, extra condition", |case| case.changes() && case.at_old() && case.conditional, Verdict::ConditionFailed, Verdict::ConditionFailed),
         ("change: v = 0, as it was read, extra condition", |case| case.changes() && case.as_read() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
         ("change: no item", |case| case.changes() && case.stored.is_none(), Verdict::NotFound, Verdict::Unknown),
@@ -317,14 +352,15 @@ mod tests {
     fn a_later_read_tells_only_what_is_certain() {
         for case in Case::all() {
             let passed = |version| OLD < version && version < NEXT;
-            let passed_by = case.expect == Expect::Version(OLD) && case.version().is_some_and(passed);
+            let passed_by =
+                case.expectation == Expectation::Version(OLD) && case.version().is_some_and(passed);
             let expected = match &case {
                 case if case.deletes() => None,
                 case if case.own() => Some(true),
                 case if case.step_is_taken() || passed_by => Some(false),
                 _ => None,
             };
-            assert_eq!(find_out(case.intent(), case.stored.as_ref()), expected, "{case:?}");
+            assert_eq!(was_applied(case.intent(), case.stored.as_ref()), expected, "{case:?}");
         }
     }
 

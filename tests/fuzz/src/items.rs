@@ -150,8 +150,8 @@ fn client() -> Client {
 /// What is stored in place of `item` once `write` went through.
 fn written(client: &Client, write: &ConditionalWrite, mut item: Item) -> Item {
     let Some(expression) = write.update_expression() else {
-        let put = write.put_item(client, TABLE);
-        return put.get_item().clone().expect("a write without an update expression is a PutItem");
+        let put = write.put_item(client, TABLE).expect("a write without an update expression is a PutItem");
+        return put.get_item().clone().expect("an item");
     };
     let (set, remove) = expression.split_once(" REMOVE ").unwrap_or((expression, ""));
     for pair in set.trim_start_matches("SET ").split(',') {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
-use dynalock::{Deleted, Error, Retry, Table, Transaction, Unknown, transact};
+use dynalock::{Deleted, Error, Retry, Table, Transaction, UnknownOutcome, transact};
 use dynalock_tests::engines::Store;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -435,7 +435,7 @@ impl Task {
     }
 
     /// What the item tells now.
-    async fn look(&self, unknown: &Unknown) -> Option<bool> {
+    async fn look(&self, unknown: &UnknownOutcome) -> Option<bool> {
         let read =
             self.writer.client.get_item().table_name(unknown.table()).set_key(Some(unknown.key().clone()));
         let read = read.consistent_read(true).send();

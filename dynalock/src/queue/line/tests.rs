@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use shuttle::future::block_on;
 use shuttle::{check_pct, check_random, thread};
 
@@ -12,9 +13,7 @@ use crate::item::schema::Schema;
 use crate::queue::desk::{AsOf, Flight, Group, UnderWay};
 use crate::send::budget::Budget;
 use crate::send::retry::Retry;
-use crate::write::ConditionalWrite;
-use crate::write::condition::Terms;
-use crate::write::expectation::Expect;
+use crate::write::draft::Draft;
 
 /// Some callers of one item, and the store that they write to.
 struct World {
@@ -59,9 +58,13 @@ const PLANS: [Plan; 6] = [
     Plan::LeaveInFlight,
 ];
 
+fn draft() -> Draft {
+    let item = Item::from([("version".to_owned(), AttributeValue::N("1".into()))]);
+    Draft::read(Schema::EXAMPLE, Item::new(), Some(item)).expect("a version")
+}
+
 fn intent() -> Intent {
-    let terms = Terms { schema: Schema::EXAMPLE, expect: Expect::Version(1), extra: None };
-    ConditionalWrite::delete(terms, Item::new()).expect("a write").intent()
+    draft().into_write(None).expect("a write").intent()
 }
 
 fn as_of() -> AsOf {
@@ -69,14 +72,14 @@ fn as_of() -> AsOf {
 }
 
 fn open() -> Desk {
-    Desk::Open(Group::new(None, as_of()))
+    Desk::Open(Group::new(draft(), as_of()))
 }
 
 fn in_flight() -> Desk {
     let landing = UnderWay::new(std::future::pending());
-    let (attempts, limits) = (Arc::default(), Budget::start(Retry::default()).limits());
+    let (delivery, limits) = (Arc::default(), Budget::start(Retry::default()).limits());
     let (intent, sender, as_of) = (intent(), 0, as_of());
-    Desk::InFlight(Flight { landing, intent, sender, attempts, written: None, as_of, limits }.into())
+    Desk::InFlight(Flight { landing, intent, sender, delivery, written: None, as_of, limits }.into())
 }
 
 impl World {

@@ -4,7 +4,8 @@ use super::*;
 use crate::error::conflict::Conflict;
 use crate::item::Item;
 use crate::item::schema::Schema;
-use crate::write::expectation::Expect;
+use crate::send::retry::A_CENTURY;
+use crate::write::expectation::Expectation;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -41,11 +42,11 @@ fn no_delay_is_too_long_to_be_doubled() {
 #[test]
 fn the_shortest_limit_counts() {
     let retry = Retry::default().deadline(30 * MS).attempt_timeout(7 * MS);
-    assert_eq!(retry.one_attempt(0), 7 * MS);
-    assert_eq!(retry.attempt_timeout(40 * MS).one_attempt(0), 30 * MS);
-    assert_eq!((retry.within(3 * MS), retry.within(90 * MS)), (retry.deadline(3 * MS), retry));
+    assert_eq!(retry.timeout_after(0), 7 * MS);
+    assert_eq!(retry.attempt_timeout(40 * MS).timeout_after(0), 30 * MS);
+    assert_eq!((retry.at_most(3 * MS), retry.at_most(90 * MS)), (retry.deadline(3 * MS), retry));
     let endless = retry.deadline(Duration::MAX).attempt_timeout(Duration::MAX);
-    assert_eq!(endless.one_attempt(0), A_CENTURY);
+    assert_eq!(endless.timeout_after(0), A_CENTURY);
 }
 
 /// A dead connection costs an attempt, and not the call; a connection has the time to be made.
@@ -55,15 +56,15 @@ fn an_attempt_gets_a_quarter_of_the_deadline_unless_the_caller_says_so() {
         [(100, 100), (250, 250), (600, 250), (1000, 250), (2500, 625), (12_000, 3000), (60_000, 4000)];
     for (deadline, attempt) in limits {
         let retry = Retry::default().deadline(deadline * MS);
-        assert_eq!(retry.one_attempt(0), attempt * MS, "{deadline} ms");
-        assert_eq!(retry.attempt_timeout(90 * MS).one_attempt(0), 90 * MS, "{deadline} ms");
+        assert_eq!(retry.timeout_after(0), attempt * MS, "{deadline} ms");
+        assert_eq!(retry.attempt_timeout(90 * MS).timeout_after(0), 90 * MS, "{deadline} ms");
     }
 }
 
 /// Where each attempt ran out of time, the store may be far away.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_after_one_that_ran_out_of_time_gets_longer_up_to_half_of_the_deadline() {
-    let longer = |retry: Retry| (0..40).map(|timeouts| retry.one_attempt(timeouts)).collect::<Vec<_>>();
+    let longer = |retry: Retry| (0..40).map(|timeouts| retry.timeout_after(timeouts)).collect::<Vec<_>>();
     let seconds = longer(Retry::default());
     assert_eq!(seconds[..4], [4, 8, 15, 15].map(Duration::from_secs));
     assert_eq!(seconds.last(), Some(&Duration::from_secs(15)));
@@ -120,7 +121,7 @@ async fn attempts_are_counted_with_the_first() {
         assert_eq!(attempts(Budget::start(Retry::default().attempts(allowed))).await, made);
     }
     let begun = Instant::now();
-    assert_eq!(attempts(Budget::start(Retry::never())).await, 1);
+    assert_eq!(attempts(Budget::start(Retry::none())).await, 1);
     assert!(begun.elapsed().is_zero(), "nobody waits for an attempt that is not made");
 }
 
@@ -164,26 +165,26 @@ async fn a_budget_keeps_the_limits_of_its_policy() {
     let begun = Instant::now();
     let budget = Budget::start(Retry::default().attempt_timeout(7 * MS).deadline(10 * MS));
     assert_eq!((budget.attempt_timeout(), budget.deadline()), (7 * MS, begun + 10 * MS));
-    assert_eq!(budget.retry(), &Retry::default().attempt_timeout(7 * MS).deadline(10 * MS));
+    assert_eq!(budget.retry(), Retry::default().attempt_timeout(7 * MS).deadline(10 * MS));
 }
 
 #[tokio::test(start_paused = true)]
 async fn attempts_and_conflicts_are_told_apart() {
     let conflict = || {
         let conflict =
-            Conflict::new("orders", Schema::EXAMPLE, Expect::Version(1), Item::new(), Some(Item::new()));
+            Conflict::new("orders", Schema::EXAMPLE, Expectation::Version(1), Item::new(), Some(Item::new()));
         Error::Conflict(Box::new(conflict))
     };
     let mut budget = Budget::start(Retry::default());
-    assert_eq!((budget.tally().attempts, budget.tally().conflicts), (1, 0));
+    assert_eq!((budget.stats().attempts, budget.stats().conflicts), (1, 0));
     for made in 1..=3 {
         let Error::Conflict(conflict) = budget.refused(conflict()) else { panic!("still a conflict") };
         assert_eq!(conflict.attempts(), made);
         assert!(budget.take());
-        assert_eq!((budget.tally().attempts, budget.tally().conflicts), (made + 1, made));
+        assert_eq!((budget.stats().attempts, budget.stats().conflicts), (made + 1, made));
     }
     budget.refused(Error::Busy { table: "orders".into(), problem: "it took too long" });
-    assert_eq!(budget.tally().conflicts, 3, "only conflicts are counted");
+    assert_eq!(budget.stats().conflicts, 3, "only conflicts are counted");
 }
 
 /// A call that is cut off during an attempt returns the error that led to it.
