@@ -186,8 +186,9 @@
 //!
 //! | answer | the write |
 //! |---|---|
-//! | `Ok` | was applied exactly once |
-//! | [`Conflict`](Error::Conflict), [`AlreadyExists`](Error::AlreadyExists), [`NotFound`](Error::NotFound), [`ConditionFailed`](Error::ConditionFailed) | was not applied, and never will be |
+//! | `Ok` | was applied exactly once (a `delete` says by [`Deleted`] whether by this call; an `update` that changes nothing sends nothing) |
+//! | [`Conflict`](Error::Conflict), [`NotFound`](Error::NotFound), [`ConditionFailed`](Error::ConditionFailed) | was not applied, and never will be |
+//! | [`AlreadyExists`](Error::AlreadyExists) | the same; after a lost or late reply, [as long as the item is there](guide::what_ok_means#a-late-copy-of-a-create) |
 //! | [`OutcomeUnknown`](Error::OutcomeUnknown) | may or may not have been applied; nothing else was tried |
 //! | every other error | was not applied |
 //!

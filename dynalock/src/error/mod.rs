@@ -21,7 +21,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// | error | the write |
 /// |---|---|
-/// | `Conflict`, `AlreadyExists`, `NotFound`, `ConditionFailed` | was not applied and never will be |
+/// | `Conflict`, `NotFound`, `ConditionFailed` | was not applied and never will be |
+/// | `AlreadyExists` | the same; after a lost or late reply, as long as the item is there |
 /// | `OutcomeUnknown` | may or may not have been applied |
 /// | `VersionOverflow`, `InvalidItem`, `InvalidRequest` | was not sent |
 /// | `Busy`, `Sdk` | was not applied |
@@ -33,7 +34,9 @@ pub enum Error {
     #[error("{0}")]
     Conflict(Box<Conflict>),
 
-    /// The item to create is there already. [`Conflict::current`] is the item as it is now.
+    /// The item to create is there already. [`Conflict::current`] is the item as it is now. After a lost or late reply the create was
+    /// not applied so far, and never is while the item is there: see
+    /// [a late copy](crate::guide::what_ok_means#a-late-copy-of-a-create).
     #[error("an item with this key already exists in table \"{}\"", .0.table())]
     AlreadyExists(Box<Conflict>),
 
@@ -47,7 +50,7 @@ pub enum Error {
 
     /// A reply was lost, or did not come before the deadline, and whether the write was applied could not be found out. Nothing
     /// else was tried: read the item and decide. Creates end so more often than other writes, since they are not sent again; see
-    /// [`Table::create`](crate::Table::create), and [`in_transaction`](crate::Create::in_transaction) for an exact answer.
+    /// [`Table::create`](crate::Table::create), and [`in_transaction`](crate::call::Create::in_transaction), which is sent again.
     #[error(transparent)]
     OutcomeUnknown(Box<UnknownOutcome>),
 
@@ -84,7 +87,7 @@ pub enum Error {
 
     /// Other calls of this process for the same item, or other items of a batch, came first and took too long, or too many of
     /// them wait already. Nothing was written. Also where DynamoDB does not answer those who come first: their errors tell why.
-    /// See [`Table::update`](crate::Table::update) and [`WriteAll::deadline`](crate::WriteAll::deadline).
+    /// See [`Table::update`](crate::Table::update) and [`WriteAll::deadline`](crate::call::WriteAll::deadline).
     #[error("table \"{table}\": {problem}")]
     Busy {
         /// The table.

@@ -65,7 +65,8 @@ impl SdkFailure {
         &self.table
     }
 
-    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB gave no error as its answer.
+    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB gave no error as its answer, or if the
+    /// deadline came while the SDK waited to send the request again.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.as_service_error()?.code()

@@ -56,7 +56,8 @@ impl UnknownOutcome {
     }
 
     /// What the item, as a later read finds it, says about the write: it was applied, it was not and never will be, or
-    /// `None`: still unknown.
+    /// `None`: still unknown. For a create, alone or in a transaction, `Some(false)` means: not so far, and
+    /// [never while that item is there](crate::guide::what_ok_means#a-late-copy-of-a-create).
     ///
     /// `stored` is what a strongly consistent read of the [`key`](Self::key) with the SDK returned, every attribute
     /// included. A write that is not applied yet may still be under way for minutes, so an item at the
@@ -103,7 +104,7 @@ impl fmt::Display for UnknownOutcome {
         }?;
         if self.write.is_lone_create() {
             f.write_str(
-                "; `create(..).in_transaction()` is exact, for two write units, but not in a table with multi-Region \
+                "; `create(..).in_transaction()` is sent again, for two write units, but not in a table with multi-Region \
                  strong consistency, which has no transactions",
             )?;
         }

@@ -88,7 +88,8 @@ impl Retry {
     /// At most this much time for the whole call: all attempts and delays, and the wait for other calls of
     /// [`update`](crate::Table::update). A closure is not interrupted, but once the time is up nothing more is begun. An
     /// attempt that is under way by then is given up; if that is a write, the call ends in
-    /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
+    /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown). Below 1 second, shorten the SDK's delays as well: see
+    /// [the guide](crate::guide::contention#timeouts).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -99,7 +100,8 @@ impl Retry {
     /// together. A shorter timeout in the client's own configuration is kept.
     ///
     /// By default it is 4 seconds, or a quarter of the [`deadline`](Self::deadline) if that is less, but no less than 250
-    /// milliseconds. After an attempt without an answer the next one gets twice as long, up to half of the deadline.
+    /// milliseconds. After an attempt without an answer the next one gets twice as long, up to half of the deadline. A
+    /// plain create is not sent again then, and by default gets all the time that is left but a quarter, or but 4 seconds if that is less.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self

@@ -13,18 +13,22 @@ impl<T: Versioned> Table<T> {
     /// Stores a new item, if none has its key. On `Ok` the object has its first version; the version it had before does
     /// not matter.
     ///
-    /// Throttling and failed connections are retried with the identical request, up to the first time that its reply is lost or
-    /// late. From then on the create is **never sent again**, whatever the client's own retry settings say: others may have changed
+    /// Throttling, refused connections and whatever else has changed nothing for certain are retried with the identical request.
+    /// After a connection that breaks, a 500 or an attempt without an answer, the create is **never sent again**, whatever the client's own retry settings say: others may have changed
     /// and deleted what it stored, and a second copy would bring that back. One strongly consistent read decides instead: if
     /// the item is there with this create's [stamp](crate::guide::what_ok_means), the answer is `Ok`. If there is no item, the
     /// request may never have arrived, may still be under way, or others have deleted the item since. Nobody can tell, and the
     /// answer is `OutcomeUnknown`.
     ///
-    /// [`in_transaction`](Create::in_transaction) is exact whatever is lost, for twice the write units.
+    /// [`in_transaction`](Create::in_transaction) is sent again after a lost reply, for twice the write units. The first attempt
+    /// without an answer is the last one otherwise, and so gets most of the deadline: see
+    /// [how long](crate::guide::contention#creates).
     ///
     /// # Errors
     ///
-    /// - [`AlreadyExists`](crate::Error::AlreadyExists) with the item that is there. Nothing was written.
+    /// - [`AlreadyExists`](crate::Error::AlreadyExists) with the item that is there. Nothing was written. After a lost or late reply,
+    ///   an earlier copy of the request can still store the item if others delete this one
+    ///   [within minutes](crate::guide::what_ok_means#a-late-copy-of-a-create).
     /// - [`ConditionFailed`](crate::Error::ConditionFailed): there is no item, and a [`condition`](Create::condition) does not hold
     ///   for that. Nothing was written.
     /// - [`OutcomeUnknown`](crate::Error::OutcomeUnknown): a reply was lost or late, and the read found no item, an item without
@@ -62,10 +66,11 @@ impl<T> Create<'_, T> {
     option_methods!(condition, options);
     option_methods!(retry, options);
 
-    /// Sends the create as a `TransactWriteItems` of one action, under a [client token][token] by which DynamoDB recognizes each
-    /// copy of the request. So it is sent again after a lost reply, and its answer is exact whatever others did to the item in
-    /// the meantime: for those who cannot live with an [`OutcomeUnknown`](crate::Error::OutcomeUnknown), which remains only where no
-    /// answer comes before the retries end. At most 5 minutes of a [deadline](crate::Retry::deadline) count, since DynamoDB
+    /// Sends the create as a `TransactWriteItems` of one action, under a [client token][token] by which DynamoDB recognizes
+    /// copies of a transaction that it has applied. So it is sent again after a lost reply.
+    /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown) remains where no answer comes before the retries end, or where a refusal after a
+    /// lost reply shows no item. A token does not fence a copy that was not applied yet:
+    /// [`AlreadyExists`](crate::Error::AlreadyExists) means what it does for [`create`](Table::create). At most 5 minutes of a [deadline](crate::Retry::deadline) count, since DynamoDB
     /// recognizes a token for no longer than 10.
     ///
     /// It costs [two write units][units] for each 1 KB of the item, where a create alone costs one, and needs the same permission,

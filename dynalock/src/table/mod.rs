@@ -93,7 +93,7 @@ impl<T> Table<T> {
     /// updates a second, where DynamoDB takes some [1,000 writes][limits], and each of them as exactly once as alone.
     ///
     /// Only the last of them holds what is stored afterwards. The items that the others return keep the version from before,
-    /// so that saving one conflicts. An update with a [condition](crate::Update::condition) is written alone. If DynamoDB
+    /// so that saving one conflicts. An update with a [condition](crate::call::Update::condition) is written alone. If DynamoDB
     /// rejects the common write, it goes out again in halves, until only the call fails that is to blame.
     ///
     /// When it pays, and what else there is, is in the guide: [`contention`](crate::guide::contention).

@@ -105,7 +105,9 @@ impl<T: Versioned> Table<T> {
 
     /// As [`update`](Self::update), but if there is no item, `init` makes one. `change` is applied to that one too, and
     /// both together are stored by one create, which is not sent again once its reply was lost; see [`create`](Self::create). Where
-    /// an unknown outcome is not good enough, read and create in a [`transact`](crate::transact()).
+    /// an unknown outcome is not good enough, read and create in a [`transact`](crate::transact()). If others delete the item within
+    /// minutes after a lost reply, the change can be made twice: see
+    /// [a late copy](crate::guide::what_ok_means#a-late-copy-of-a-create).
     ///
     /// # Errors
     ///

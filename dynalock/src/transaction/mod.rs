@@ -149,7 +149,8 @@ impl<'a> Transaction<'a> {
     /// # Errors
     ///
     /// - [`Conflict`](crate::Error::Conflict), [`AlreadyExists`](crate::Error::AlreadyExists): another writer was faster. Nothing was
-    ///   written. [`Conflict::action_index`](crate::Conflict::action_index) and [`key`](crate::Conflict::key) tell which item it was,
+    ///   written. After a lost reply, an `AlreadyExists` holds
+    ///   [as long as the item is there](crate::guide::what_ok_means#a-late-copy-of-a-create). [`Conflict::action_index`](crate::Conflict::action_index) and [`key`](crate::Conflict::key) tell which item it was,
     ///   [`others`](crate::Conflict::other_refusals) what else stood in the way. An item that is gone is a conflict without item.
     /// - [`ConditionFailed`](crate::Error::ConditionFailed): all versions are right, but a [`condition`](Self::condition) does not
     ///   hold. Nothing was written.

@@ -83,7 +83,7 @@ use crate::transaction::tx::Tx;
 /// What `run` returns, and by way of `From`:
 ///
 /// - [`Conflict`](Error::Conflict), [`AlreadyExists`](Error::AlreadyExists): other writers were faster until the retries ended.
-///   Nothing was written.
+///   Nothing was written; of `AlreadyExists` see [`Transaction::commit`](crate::Transaction::commit).
 /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and whether the transaction was applied could not be found
 ///   out. It was applied as a whole or not at all; the error tells of one of its items.
 /// - [`InvalidRequest`](Error::InvalidRequest): it reads and writes more than 100 items, or more than 4 MB, or `run` returned `Ok`

@@ -15,8 +15,9 @@ const INTRODUCTION: &str = "
 
 For applications whose callers wait less than a second, such as web handlers: how many of them get their answer in time if too
 many come, or if the store stops for a moment. Calls begin at a fixed rate, whether or not the earlier ones have ended, and each
-adds 1 to the same item. The store is the embedded engine, and each request takes 4 to 6 ms, at random. The clock is virtual. A turn
-is one write, so that callers who take turns make at most 200 updates a second.
+adds 1 to the same item. The store is the embedded engine, and each request takes 4 to 6 ms, at random. It never throttles and loses
+no reply: with a deadline of 300 ms, either makes most of the calls fail that it strikes (see *Timeouts* on the guide's page
+`contention`). The clock is virtual. A turn is one write, so that callers who take turns make at most 200 updates a second.
 
 Each caller waits 300 ms. *Deadline* means `Retry::deadline`, which ends in an answer. *Dropped* means that the caller drops its
 call after that time, as `tokio::time::timeout` does. The naive loop has no deadline of its own.
@@ -41,7 +42,12 @@ sent meanwhile arrive at the end, unless they were given up. 130 calls begin in 
 plot shows the callers that drop their calls.
 
 - Callers that begin when the stall is over are served, in turns and where they share writes. Nobody can serve a caller
-  that gives up before the stall ends.
+  that gives up before the stall ends: of those that begin during it, 43 % wait until then.
+- Of these, nearly all are served where callers drop their calls, and fewer where they have deadlines. This concerns the stall
+  alone. In turns, deadlines that pass are a sign of overload, so that the newest caller goes first, and the turns that are left are
+  too few for the older ones. A caller that is dropped while it has the turn is no such sign. Here each of them is, so that the order
+  stays that of arrival, and turns are faster than calls come. Where callers share writes, the turn that ends the stall has taken so
+  long that a caller with less than about 120 ms left is `Busy`. Of a call that is going to be dropped, nobody knows that.
 - The few calls that end unknown had sent their write when their deadlines came.
 - The naive loop recovers too, since its callers give up, but without a stall as well it does not serve all of them in time.
 
