@@ -84,7 +84,7 @@ pub(crate) fn schema<T: Versioned>() -> &'static Schema {
 
 /// Takes an object apart for writing.
 pub(crate) fn snapshot<T: Versioned>(object: &T) -> Result<Snapshot, Invalid> {
-    Snapshot::of(object, schema::<T>(), object.__version().to_u64(), T::Version::MAX)
+    Snapshot::new(object, schema::<T>(), object.__version().to_u64(), T::Version::MAX)
 }
 
 /// A write for a table that is not known here.

@@ -43,7 +43,7 @@ impl ErrorClass {
             // A proxy's words for "time ran out" and "not so fast" come without a code, and what the proxy did is its secret.
             (408, _) | (429, None) => Self::Interrupted,
             (429, Some(_)) => Self::Transient,
-            (400..=499, Some(code)) => Self::of_code(code, error.message()),
+            (400..=499, Some(code)) => Self::from_code(code, error.message()),
             (400..=499, None) => Self::NotDynamoDb,
             // A server that broke down, or a reply of success that could not be read.
             _ => Self::Interrupted,
@@ -51,7 +51,7 @@ impl ErrorClass {
     }
 
     /// The meaning of a code, and of the message that comes with it, in an answer with a status of 4xx.
-    pub(crate) fn of_code(code: &str, message: Option<&str>) -> Self {
+    pub(crate) fn from_code(code: &str, message: Option<&str>) -> Self {
         match code {
             "ExpiredToken" | "ExpiredTokenException" => Self::ExpiredCredentials,
 

@@ -96,7 +96,7 @@ impl Conflict {
     /// version.
     #[must_use]
     pub fn actual(&self) -> Option<u64> {
-        StoredVersion::of(self.item.as_ref()?, self.schema).ok().map(StoredVersion::number)
+        StoredVersion::read(self.item.as_ref()?, self.schema).ok().map(StoredVersion::number)
     }
 
     /// The stored item that the check failed on.

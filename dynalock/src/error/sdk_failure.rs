@@ -46,7 +46,7 @@ impl SdkFailure {
         if let Some(error) = self.as_service_error() {
             return error
                 .code()
-                .is_some_and(|code| ErrorClass::of_code(code, error.message()).is_table_wide());
+                .is_some_and(|code| ErrorClass::from_code(code, error.message()).is_table_wide());
         }
         // An interceptor of the client's may have looked at the item.
         let mut causes = std::iter::successors(self.source(), |&error| error.source());

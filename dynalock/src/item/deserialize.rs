@@ -14,7 +14,7 @@ use crate::item::{Item, StoredVersion, type_name};
 
 /// Deserializes an item. Write stamps are left out, and a version that is absent or NULL reads as 0.
 pub(crate) fn from_item<T: DeserializeOwned>(item: Item, schema: &Schema) -> Result<T, Invalid> {
-    let version = StoredVersion::of(&item, schema)?.number();
+    let version = StoredVersion::read(&item, schema)?.number();
     let entries = item.into_iter();
     let reader = ItemReader { entries, schema, version: Some(version), next: None };
     Ok(T::deserialize(reader)?)

@@ -30,26 +30,26 @@ pub trait IntoKey<K> {
 
 impl<K: Serialize> IntoKey<K> for K {
     fn into_key(self) -> Result<KeyValue, Invalid> {
-        KeyValue::of(&self)
+        KeyValue::new(&self)
     }
 }
 
 impl<K: Serialize> IntoKey<K> for &K {
     fn into_key(self) -> Result<KeyValue, Invalid> {
-        KeyValue::of(self)
+        KeyValue::new(self)
     }
 }
 
 impl IntoKey<String> for &str {
     fn into_key(self) -> Result<KeyValue, Invalid> {
-        KeyValue::of(self)
+        KeyValue::new(self)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl IntoKey<String> for &&str {
     fn into_key(self) -> Result<KeyValue, Invalid> {
-        KeyValue::of(*self)
+        KeyValue::new(*self)
     }
 }
 
@@ -62,7 +62,7 @@ impl<P, S, A: IntoKey<P>, B: IntoKey<S>> IntoKey<PartitionAndSort<P, S>> for (A,
 #[diagnostic::do_not_recommend]
 impl<P: Serialize, S: Serialize> IntoKey<PartitionAndSort<P, S>> for &(P, S) {
     fn into_key(self) -> Result<KeyValue, Invalid> {
-        Ok(KeyValue { sort: Some(KeyValue::of(&self.1)?.partition), ..KeyValue::of(&self.0)? })
+        Ok(KeyValue { sort: Some(KeyValue::new(&self.1)?.partition), ..KeyValue::new(&self.0)? })
     }
 }
 
@@ -80,7 +80,7 @@ impl std::fmt::Debug for KeyValue {
 }
 
 impl KeyValue {
-    fn of<K: Serialize + ?Sized>(key: &K) -> Result<Self, Invalid> {
+    fn new<K: Serialize + ?Sized>(key: &K) -> Result<Self, Invalid> {
         let no_form =
             || Invalid::request("the key has no form in DynamoDB; expected a string, an integer or bytes");
         serialize::value(key).map(|partition| Self { partition, sort: None }).ok_or_else(no_form)
@@ -106,7 +106,7 @@ pub(crate) struct KeyId(Vec<(u8, Vec<u8>)>);
 
 impl KeyId {
     /// The key of `item`.
-    pub(crate) fn of(schema: &Schema, item: &Item) -> Self {
+    pub(crate) fn new(schema: &Schema, item: &Item) -> Self {
         let values = schema.key_attributes().filter_map(|key| item.get(key.name));
         let bytes = |value: &AttributeValue| match value {
             AttributeValue::S(text) => (b'S', text.clone().into_bytes()),
@@ -189,7 +189,7 @@ mod tests {
 
     fn id(number: &str) -> KeyId {
         let key = Item::from([("id".to_owned(), AttributeValue::N(number.into()))]);
-        KeyId::of(Schema::EXAMPLE, &key)
+        KeyId::new(Schema::EXAMPLE, &key)
     }
 
     #[test]
@@ -250,6 +250,6 @@ mod tests {
     #[test]
     fn a_number_is_another_key_than_its_text() {
         let text = Item::from([("id".to_owned(), AttributeValue::S("1".into()))]);
-        assert!(KeyId::of(Schema::EXAMPLE, &text) != id("1"));
+        assert!(KeyId::new(Schema::EXAMPLE, &text) != id("1"));
     }
 }

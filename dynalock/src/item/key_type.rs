@@ -18,14 +18,14 @@ pub enum KeyType {
 }
 
 /// The key type that values of `K` have in DynamoDB.
-pub(crate) fn recorded_type<K: DeserializeOwned>() -> KeyType {
-    match K::deserialize(Recorder) {
+pub(crate) fn key_type_of<K: DeserializeOwned>() -> KeyType {
+    match K::deserialize(KeyTypeProbe) {
         Err(Recorded(key_type)) => key_type,
         Ok(_) => KeyType::Unknown,
     }
 }
 
-struct Recorder;
+struct KeyTypeProbe;
 
 const STRING: KeyType = KeyType::Scalar(ScalarAttributeType::S);
 const NUMBER: KeyType = KeyType::Scalar(ScalarAttributeType::N);
@@ -57,7 +57,7 @@ macro_rules! record {
     )*};
 }
 
-impl<'de> Deserializer<'de> for Recorder {
+impl<'de> Deserializer<'de> for KeyTypeProbe {
     type Error = Recorded;
 
     record!(STRING => deserialize_char deserialize_str deserialize_string deserialize_identifier);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn recorded<K: DeserializeOwned>(_: PhantomData<K>) -> KeyType {
-        recorded_type::<K>()
+        key_type_of::<K>()
     }
 
     macro_rules! assert_recorded {

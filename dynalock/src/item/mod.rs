@@ -37,7 +37,7 @@ pub(crate) enum StoredVersion {
 
 impl StoredVersion {
     /// Reads the version of `item`, or says what stands there instead.
-    pub(crate) fn of(item: &Item, schema: &Schema) -> Result<Self, Invalid> {
+    pub(crate) fn read(item: &Item, schema: &Schema) -> Result<Self, Invalid> {
         let problem = match item.get(schema.version) {
             None => return Ok(Self::Absent),
             Some(AttributeValue::Null(_)) => return Ok(Self::Null),

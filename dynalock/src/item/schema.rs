@@ -84,7 +84,7 @@ pub enum Start {
 /// The DynamoDB type that serde gives to values of `K`.
 #[must_use]
 pub fn scalar_type<K: DeserializeOwned>() -> KeyType {
-    key_type::recorded_type::<K>()
+    key_type::key_type_of::<K>()
 }
 
 #[cfg(test)]

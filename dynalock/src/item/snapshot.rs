@@ -25,7 +25,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// Takes `object` apart.
-    pub(crate) fn of<T: Serialize>(
+    pub(crate) fn new<T: Serialize>(
         object: &T,
         schema: &'static Schema,
         version: Option<u64>,

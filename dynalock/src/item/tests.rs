@@ -156,11 +156,11 @@ fn a_version_that_is_absent_or_null_reads_as_0() {
 
 #[test]
 fn a_stored_version_is_a_whole_number_or_refused_by_what_it_is() {
-    let stored = |value| StoredVersion::of(&item([("version", value)]), SCHEMA);
+    let stored = |value| StoredVersion::read(&item([("version", value)]), SCHEMA);
     assert_eq!(stored(number("0")).unwrap(), StoredVersion::Number(0));
     assert_eq!(stored(number("18446744073709551615")).unwrap(), StoredVersion::Number(u64::MAX));
     assert_eq!(stored(AttributeValue::Null(true)).unwrap(), StoredVersion::Null);
-    assert_eq!(StoredVersion::of(&Item::new(), SCHEMA).unwrap(), StoredVersion::Absent);
+    assert_eq!(StoredVersion::read(&Item::new(), SCHEMA).unwrap(), StoredVersion::Absent);
     let long = "9".repeat(39);
     for digits in ["-1", "1.5", "18446744073709551616", &long, "1e3", ""] {
         let (attribute, problem) = problem(stored(number(digits)));

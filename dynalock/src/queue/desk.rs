@@ -40,7 +40,7 @@ pub(crate) enum Desk {
     Empty,
     Reading(Reading),
     /// It is known, perhaps with changes that are not sent yet.
-    Open(Group),
+    Open(Box<Group>),
     InFlight(Box<Flight>),
 }
 

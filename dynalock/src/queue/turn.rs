@@ -72,7 +72,7 @@ impl<'t> Turn<'t> {
     ) -> Result<Self> {
         // A turn is waited for with a timer.
         store.call(GET_ITEM).check_runtime().map_err(|failure| Error::Sdk(failure.into()))?;
-        let id = KeyId::of(schema, &key);
+        let id = KeyId::new(schema, &key);
         let Some((line, caller)) = queues.join(&id) else {
             return Err(busy(store, "10,000 calls of this process wait for the same item already"));
         };
@@ -86,7 +86,7 @@ impl<'t> Turn<'t> {
 
     /// Waits for the turn of the caller, which may be in a group of `size`, and returns what it begins with: the item, with the
     /// changes of those before it that are not sent yet. Reads the item only where nothing is known of it.
-    pub(crate) async fn begin(&mut self, size: usize) -> Result<Group> {
+    pub(crate) async fn begin(&mut self, size: usize) -> Result<Box<Group>> {
         if self.desk.is_none() {
             self.acquire().await?;
         }
@@ -121,14 +121,14 @@ impl<'t> Turn<'t> {
     }
 
     /// Leaves everything as it was found.
-    pub(crate) fn put_back(&mut self, group: Group) {
+    pub(crate) fn put_back(&mut self, group: Box<Group>) {
         if group.is_shared {
             self.desk = Some(Desk::Open(group));
         }
     }
 
     /// Adds the caller, which has made its change and may be in a group of `size`. Lets others add theirs if there is room.
-    pub(crate) fn add(&mut self, mut group: Group, size: usize) {
+    pub(crate) fn add(&mut self, mut group: Box<Group>, size: usize) {
         self.line.draft(self.caller, self.budget.limits());
         let members = self.line.members();
         group.size = group.size.min(size);
@@ -245,22 +245,22 @@ impl<'t> Turn<'t> {
     /// Opens a group for the item that was read. One that does not fit ends the call, if it was read for this call or later; else
     /// it is to be read again.
     fn open(&mut self, item: Option<Item>, as_of: AsOf) -> Result<()> {
-        self.desk = Some(Desk::Empty);
         match Draft::read(self.schema, self.key.clone(), item) {
-            Ok(draft) => self.desk = Some(Desk::Open(Group::new(draft, as_of))),
-            Err(invalid) if self.caller < as_of.arrivals => {
-                return Err(invalid.in_table(&self.store.table));
+            Ok(draft) => self.desk = Some(Desk::Open(Group::new(draft, as_of).into())),
+            Err(invalid) => {
+                self.desk = Some(Desk::Empty);
+                if self.caller < as_of.arrivals {
+                    return Err(invalid.in_table(&self.store.table));
+                }
             }
-            Err(_) => {}
         }
         Ok(())
     }
 
     /// Sends the group at the desk until its outcome is known, and answers its members. The error is for this caller alone.
     async fn send(&mut self, condition: Option<&Condition>) -> Result<()> {
-        let Some(Desk::Open(Group { draft, is_shared, as_of, .. })) = self.desk.replace(Desk::Empty) else {
-            return Ok(());
-        };
+        let Some(Desk::Open(group)) = self.desk.replace(Desk::Empty) else { return Ok(()) };
+        let Group { draft, is_shared, as_of, .. } = *group;
         let as_of = AsOf { begun: as_of.begun, ..self.as_of() };
         let written = if is_shared { draft.written() } else { None };
         let write = match draft.into_write(condition) {

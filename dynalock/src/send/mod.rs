@@ -142,7 +142,7 @@ impl Request {
         for (place, (store, write)) in writes.into_iter().enumerate() {
             let mut part = Part::new(store, write);
             part.intent.has_token = true;
-            let item = (part.store.table.clone(), KeyId::of(part.intent.schema, &part.key));
+            let item = (part.store.table.clone(), KeyId::new(part.intent.schema, &part.key));
             if let Some(other) = places.insert(item, place) {
                 let problem = format!("actions {other} and {place}, counted from 0, are for the same item");
                 return Err(Invalid::request(problem).in_table(&part.store.table));
@@ -232,11 +232,14 @@ impl Request {
             };
             let given_up = |error| if unambiguous { error } else { self.unknown(error) };
             let error = match failure {
-                CallFailure::CheckFailed(reasons) => match self.judge(reasons, unambiguous, budget).await {
-                    Judgement::Applied(applied) => return Ok(applied),
-                    Judgement::Failed(error) => return Err(budget.refused(error)),
-                    Judgement::Again(error) => error,
-                },
+                CallFailure::CheckFailed(reasons) => {
+                    // In a box, since few requests get here, and the future of each would have to hold it.
+                    match Box::pin(self.judge(reasons, unambiguous, budget)).await {
+                        Judgement::Applied(applied) => return Ok(applied),
+                        Judgement::Failed(error) => return Err(budget.refused(error)),
+                        Judgement::Again(error) => error,
+                    }
+                }
                 CallFailure::OutOfTime(failure) => {
                     return Err(given_up(budget.out_of_time(Error::Sdk(failure.into()))));
                 }

@@ -206,7 +206,9 @@ impl SdkCall<'_> {
                     }
                     let worth = if are_transient(&reasons) { Worth::All } else { Worth::One };
                     // An error shows no item.
-                    reasons.iter_mut().for_each(|reason| reason.item = None);
+                    for reason in &mut reasons {
+                        reason.item = None;
+                    }
                     cancelled.cancellation_reasons = Some(reasons);
                     self.failure(aws_sdk_dynamodb::Error::TransactionCanceledException(cancelled), worth)
                 }
@@ -244,7 +246,7 @@ fn worth<E: OperationError>(error: &SdkError<E>) -> Worth {
 
 /// Whether a transaction that was cancelled for these reasons may succeed later.
 fn are_transient(reasons: &[CancellationReason]) -> bool {
-    let is_transient = |code| code == "None" || ErrorClass::of_code(code, None) == ErrorClass::Transient;
+    let is_transient = |code| code == "None" || ErrorClass::from_code(code, None) == ErrorClass::Transient;
     !reasons.is_empty() && reasons.iter().filter_map(CancellationReason::code).all(is_transient)
 }
 

@@ -226,7 +226,6 @@ impl<O> BatchResults<O> {
     }
 
     /// All answers.
-    #[must_use]
     pub fn as_slice(&self) -> &[Result<O>] {
         &self.0
     }
@@ -348,7 +347,7 @@ impl Upcoming {
             None => {
                 let place = self.places.next()?;
                 let write = write(place);
-                let key = write.as_ref().ok().map(|write| KeyId::of(write.intent().schema, &write.key()));
+                let key = write.as_ref().ok().map(|write| KeyId::new(write.intent().schema, &write.key()));
                 Next { place, write, key }
             }
         };

@@ -65,7 +65,7 @@ impl<T: Versioned> GetMany<T> {
         let mut places: HashMap<KeyId, Vec<usize>> = HashMap::with_capacity(keys.len());
         let mut wanted = Vec::with_capacity(keys.len());
         for (place, key) in keys.into_iter().enumerate() {
-            let places = places.entry(KeyId::of(schema::<T>(), &key)).or_default();
+            let places = places.entry(KeyId::new(schema::<T>(), &key)).or_default();
             if places.is_empty() {
                 wanted.push(key);
             }
@@ -80,7 +80,7 @@ impl<T: Versioned> GetMany<T> {
                 budget.renew();
             }
             for item in items {
-                let places = places.get(&KeyId::of(schema::<T>(), &item));
+                let places = places.get(&KeyId::new(schema::<T>(), &item));
                 let places =
                     places.ok_or_else(|| self.call().unusable("it holds an item that was not asked for"))?;
                 for &place in places {

@@ -147,7 +147,7 @@ impl Run {
     }
 
     fn write_object(&mut self, kind: Kind, store: &Store, object: Snapshot) -> Result<()> {
-        let id = (store.table.clone(), KeyId::of(object.schema, &object.key));
+        let id = (store.table.clone(), KeyId::new(object.schema, &object.key));
         if let Some(&place) = self.places.get(&id) {
             return self.entries[place].write(kind, object);
         }
@@ -219,7 +219,7 @@ impl Run {
         }
         let stored = read_at_once(client, &reads, budget).await?;
         let differs = |(entry, item): &(&&Entry, &Option<Item>)| {
-            let found = Expectation::of_read(item.as_ref(), entry.draft.schema());
+            let found = Expectation::from_read(item.as_ref(), entry.draft.schema());
             found.ok() != Some(entry.draft.expectation())
         };
         let Some((entry, item)) = reads.iter().zip(&stored).find(differs) else { return Ok(()) };
@@ -290,7 +290,7 @@ fn carried_after(error: &Error, sent: Vec<Sent>) -> Option<Carried> {
 
 impl Entry {
     fn id(&self) -> Id {
-        (self.store.table.clone(), KeyId::of(self.draft.schema(), self.draft.key()))
+        (self.store.table.clone(), KeyId::new(self.draft.schema(), self.draft.key()))
     }
 
     fn conflict(&self, expectation: Expectation, item: Option<Item>) -> Conflict {

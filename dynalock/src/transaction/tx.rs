@@ -64,7 +64,7 @@ impl Tx {
 
     async fn read<T: Versioned>(&self, table: &Table<T>, key: impl IntoKey<T::Key>) -> Result<Option<T>> {
         let key = table.key(key)?;
-        let id = (table.name().into(), KeyId::of(schema::<T>(), &key));
+        let id = (table.name().into(), KeyId::new(schema::<T>(), &key));
         let (store, schema) = (table.store(), schema::<T>());
         let stored = if self.run(|run| run.knows(&id))? {
             None

@@ -181,7 +181,7 @@ mod tests {
 
     fn snapshot(attributes: &[(&'static str, AttributeValue)]) -> Snapshot {
         let key = std::collections::BTreeMap::from([("id", "x")]);
-        let mut snapshot = Snapshot::of(&key, Schema::EXAMPLE, Some(1), u64::MAX).unwrap();
+        let mut snapshot = Snapshot::new(&key, Schema::EXAMPLE, Some(1), u64::MAX).unwrap();
         snapshot.attributes =
             attributes.iter().map(|(name, value)| (Cow::Borrowed(*name), value.clone())).collect();
         snapshot

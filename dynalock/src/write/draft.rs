@@ -82,7 +82,7 @@ impl Kind {
 impl Draft {
     /// A draft of the item that a read has found under `key`, or of none.
     pub(crate) fn read(schema: &'static Schema, key: Item, found: Option<Item>) -> Result<Self, Invalid> {
-        let expectation = Expectation::of_read(found.as_ref(), schema)?;
+        let expectation = Expectation::from_read(found.as_ref(), schema)?;
         let stored = found.map_or(Stored::Nothing, Stored::Item);
         Ok(Self { schema, key, expectation, stored, effect: Effect::Check })
     }

@@ -30,9 +30,9 @@ impl Expectation {
     }
 
     /// What a write expects that builds on what a read has found.
-    pub(crate) fn of_read(found: Option<&Item>, schema: &Schema) -> Result<Self, Invalid> {
+    pub(crate) fn from_read(found: Option<&Item>, schema: &Schema) -> Result<Self, Invalid> {
         let Some(item) = found else { return Ok(Self::Absent) };
-        let version = StoredVersion::of(item, schema)?;
+        let version = StoredVersion::read(item, schema)?;
         Ok(match version.number() {
             0 => Self::AsRead(version),
             version => Self::Version(version),

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     impl Stamp {
-        pub(crate) fn of(version: u64, unique: u64) -> Self {
+        pub(crate) fn new(version: u64, unique: u64) -> Self {
             Self { version, unique }
         }
 
@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn stamp(version: u64, unique: u64) -> Stamp {
-        Stamp::of(version, unique)
+        Stamp::new(version, unique)
     }
 
     #[test]

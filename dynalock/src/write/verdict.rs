@@ -53,7 +53,7 @@ fn judge_change(write: Intent, stored: Option<&Item>) -> Row {
     if trace == Trace::Other {
         return (Verdict::Conflict, Verdict::Conflict);
     }
-    let version = StoredVersion::of(item, write.schema).ok();
+    let version = StoredVersion::read(item, write.schema).ok();
     if let (Expectation::Version(old), Some(StoredVersion::Number(now)), Some(next)) =
         (write.expectation, version, write.next_version)
         && old < now
@@ -68,7 +68,7 @@ fn judge_change(write: Intent, stored: Option<&Item>) -> Row {
 /// What a delete found. Stamps are not looked at: a delete leaves none.
 fn judge_delete(write: Intent, stored: Option<&Item>) -> Row {
     let Some(item) = stored else { return (Verdict::AlreadyGone, Verdict::NowOrBefore) };
-    let version = StoredVersion::of(item, write.schema).ok();
+    let version = StoredVersion::read(item, write.schema).ok();
     refused_condition(write, version).unwrap_or((Verdict::Conflict, Verdict::Unknown))
 }
 
@@ -98,7 +98,7 @@ fn refused_condition(write: Intent, version: Option<StoredVersion>) -> Option<Ro
 /// overwritten. Where the struct keeps no stamps, there is none.
 fn trace(write: Intent, item: &Item) -> Trace {
     let Some(stamp) = write.stamp else { return Trace::None };
-    let version = StoredVersion::of(item, write.schema).ok().map(StoredVersion::number);
+    let version = StoredVersion::read(item, write.schema).ok().map(StoredVersion::number);
     match stamp.trace_in(item) {
         Trace::None if version == write.next_version => Trace::Other,
         trace => trace,
@@ -159,7 +159,7 @@ mod tests {
 
     impl Slots {
         fn fill(self, item: &mut Item, own: Stamp) {
-            let of = |version: u64, unique: u64| Stamp::of(version, unique).value();
+            let of = |version: u64, unique: u64| Stamp::new(version, unique).value();
             let next = own.version();
             match self {
                 Self::Off => item.insert("_stamp3".into(), of(next, 99)),
@@ -255,7 +255,7 @@ mod tests {
         }
 
         fn stamp(&self) -> Stamp {
-            Stamp::of(self.next(), 42)
+            Stamp::new(self.next(), 42)
         }
 
         fn own(&self) -> bool {

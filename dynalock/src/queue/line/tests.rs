@@ -72,7 +72,7 @@ fn as_of() -> AsOf {
 }
 
 fn open() -> Desk {
-    Desk::Open(Group::new(draft(), as_of()))
+    Desk::Open(Group::new(draft(), as_of()).into())
 }
 
 fn in_flight() -> Desk {
