@@ -225,6 +225,11 @@ impl<O> BatchResults<O> {
         self.0.iter().enumerate().filter_map(|(place, result)| Some((place, result.as_ref().err()?)))
     }
 
+    /// The answers, one after the other.
+    pub fn iter(&self) -> std::slice::Iter<'_, Result<O>> {
+        self.0.iter()
+    }
+
     /// All answers.
     pub fn as_slice(&self) -> &[Result<O>] {
         &self.0

@@ -135,9 +135,12 @@ impl Draft {
     pub(crate) fn exists(&self) -> bool {
         match (&self.effect, &self.stored) {
             (Effect::Put { .. } | Effect::Update { .. }, _) => true,
-            (Effect::Delete, _) | (Effect::Check, Stored::Nothing) => false,
-            (Effect::Check, Stored::Item(_)) => true,
-            (Effect::Check, Stored::AsExpected) => self.expectation != Expectation::Absent,
+            (Effect::Delete, _) => false,
+            (Effect::Check, stored) => match stored {
+                Stored::Nothing => false,
+                Stored::Item(_) => true,
+                Stored::AsExpected => self.expectation != Expectation::Absent,
+            },
         }
     }
 
