@@ -180,11 +180,12 @@ impl Draft {
 
     /// How many bytes the item takes at least.
     pub(crate) fn least_bytes(&self) -> usize {
-        let item = match (&self.effect, &self.stored) {
-            (Effect::Put { item, .. }, _) | (_, Stored::Item(item)) => item,
-            _ => return 0,
-        };
-        size::least_bytes(item.iter().map(|(name, value)| (name.as_str(), value)))
+        match (&self.effect, &self.stored) {
+            (Effect::Put { item, .. }, _) | (_, Stored::Item(item)) => {
+                size::least_bytes(item.iter().map(|(name, value)| (name.as_str(), value)))
+            }
+            _ => 0,
+        }
     }
 
     /// Does `kind` with `object`, on top of earlier changes. The version follows from the expected one, and not from the object.
@@ -262,8 +263,7 @@ impl Draft {
     /// The item as it is stored once the write is applied, but for its stamp; `None` if that is not known.
     pub(crate) fn written(&self) -> Option<Item> {
         let version = match (&self.effect, &self.stored) {
-            (Effect::Put { version, .. }, _) => *version,
-            (Effect::Update { version, .. }, Stored::Item(_)) => *version,
+            (Effect::Put { version, .. }, _) | (Effect::Update { version, .. }, Stored::Item(_)) => *version,
             _ => return None,
         };
         let mut item = self.item()?;
