@@ -270,7 +270,7 @@ impl Request {
             };
             retry.map_err(|error| given_up(budget.refused(error)))?;
             let (table, operation) = (&*self.tables, self.operation());
-            tracing::debug!(target: "dynalock", table, operation, clean = unambiguous, "sending again");
+            tracing::debug!(target: "dynalock", table, operation, unambiguous, "sending again");
         }
     }
 
