@@ -312,3 +312,6 @@ impl Draft {
 fn draw_stamp(schema: &Schema, version: u64) -> Result<Option<Stamp>, Invalid> {
     (schema.stamps > 0).then(|| Stamp::draw(version)).transpose()
 }
+
+#[cfg(test)]
+mod tests;
