@@ -5,6 +5,7 @@ pub(crate) mod line;
 pub(crate) mod turn;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::item::key::KeyId;
@@ -18,11 +19,18 @@ pub(crate) struct Queues {
     /// Whether callers that wait share one write.
     pub(crate) coalesce: bool,
     by_key: Mutex<HashMap<KeyId, Arc<Line>>>,
+    /// How many items are in the map, for those who only ask that.
+    items: AtomicUsize,
 }
 
 impl Queues {
     pub(crate) fn coalescing() -> Self {
         Self { coalesce: true, ..Self::default() }
+    }
+
+    /// How many items have callers. Takes no lock.
+    pub(crate) fn len(&self) -> usize {
+        self.items.load(Ordering::Relaxed)
     }
 
     /// Adds a caller of an item; `None` if too many wait.
@@ -35,6 +43,7 @@ impl Queues {
         let line = Arc::new(Line::new(self.coalesce));
         let caller = line.join()?;
         by_key.insert(id.clone(), Arc::clone(&line));
+        self.items.store(by_key.len(), Ordering::Relaxed);
         Some((line, caller))
     }
 
@@ -43,6 +52,7 @@ impl Queues {
         let mut by_key = lock(&self.by_key);
         let left = line.leave(caller, desk);
         let removed = if left.is_last { by_key.remove(id) } else { None };
+        self.items.store(by_key.len(), Ordering::Relaxed);
         // What is woken or dropped may call again.
         drop(by_key);
         drop(removed);

@@ -157,8 +157,12 @@ impl<T> Clone for Table<T> {
     }
 }
 
+/// Shows for how many items updates run or wait.
 impl<T> fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("name", &self.name()).finish_non_exhaustive()
+        f.debug_struct("Table")
+            .field("name", &self.name())
+            .field("busy_items", &self.queues().len())
+            .finish_non_exhaustive()
     }
 }

@@ -178,14 +178,17 @@ impl Draft {
         }
     }
 
-    /// How many bytes the item takes at least.
+    /// How many bytes the item takes at least, with the changes in it.
     pub(crate) fn least_bytes(&self) -> usize {
-        match (&self.effect, &self.stored) {
-            (Effect::Put { item, .. }, _) | (_, Stored::Item(item)) => {
-                size::least_bytes(item.iter().map(|(name, value)| (name.as_str(), value)))
-            }
-            _ => 0,
-        }
+        let no_changes = Changes::default();
+        let (item, changes) = match (&self.effect, &self.stored) {
+            (Effect::Update { changes, .. }, Stored::Item(item)) => (item, changes),
+            (Effect::Put { item, .. }, _) | (_, Stored::Item(item)) => (item, &no_changes),
+            _ => return 0,
+        };
+        let kept = item.iter().filter(|(name, _)| !changes.has(name));
+        let kept = kept.map(|(name, value)| (name.as_str(), value));
+        size::least_bytes(kept.chain(changes.attributes()))
     }
 
     /// Does `kind` with `object`, on top of earlier changes. The version follows from the expected one, and not from the object.
