@@ -15,21 +15,21 @@ use crate::symbol::{
 const DEFAULT_STAMPS: u8 = 4;
 pub(crate) const MAX_STAMPS: u8 = 32;
 
-/// A word with its value, which is missing where it was reported as wrong.
+/// A word with its value. The value is `None` if it was reported as wrong.
 pub(crate) struct Setting<T> {
     pub(crate) word: Ident,
     pub(crate) value: Option<T>,
     pub(crate) at: Span,
 }
 
-/// What `start` says.
+/// The value of `start`.
 #[derive(Clone, Copy)]
 pub(crate) enum Start {
     At(u64),
     Clock,
 }
 
-/// What stands above the struct.
+/// The words of `#[dynalock(..)]` above the struct.
 #[derive(Default)]
 pub(crate) struct StructAttrs {
     stamps: Option<Setting<u8>>,
@@ -62,7 +62,7 @@ impl StructAttrs {
     }
 }
 
-/// What stands above a field.
+/// The words of `#[dynalock(..)]` above a field.
 #[derive(Default)]
 pub(crate) struct FieldAttrs {
     pub(crate) partition_key: Option<Setting<()>>,
@@ -108,27 +108,28 @@ impl FieldAttrs {
     }
 }
 
-/// Roles that were meant by words already reported as wrong, so that nothing reports them as missing too.
+/// The roles that words already reported as wrong were probably meant as. These roles are not reported as missing too.
 #[derive(Default)]
 pub(crate) struct Misread {
     roles: Vec<&'static str>,
-    unclear: bool,
+    /// Whether a word was reported that may have been meant as any role.
+    any_role: bool,
 }
 
 impl Misread {
     pub(crate) fn may_mean(&self, role: &str) -> bool {
-        self.unclear || self.roles.contains(&role)
+        self.any_role || self.roles.contains(&role)
     }
 
     fn note(&mut self, meant: Option<&'static str>) {
         match meant {
             Some(role) => self.roles.push(role),
-            None => self.unclear = true,
+            None => self.any_role = true,
         }
     }
 }
 
-/// Where an attribute stands, which decides what it may say.
+/// Where an attribute is written, which decides the words that it takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Struct,
@@ -143,7 +144,7 @@ impl Place {
         }
     }
 
-    /// The place with the words that don't belong here.
+    /// The other place, with the words that do not belong here.
     fn other(self) -> Self {
         match self {
             Self::Struct => Self::Field,
@@ -162,19 +163,19 @@ impl Place {
         match self {
             Self::Struct => "a struct takes `stamps` and `crate`",
             Self::Field => {
-                "a field takes `partition_key`, `sort_key`, `version`, and `start` and `step` beside `version`"
+                "a field takes `partition_key`, `sort_key`, `version`, and with `version` also `start` and `step`"
             }
         }
     }
 }
 
-/// The words of all `#[dynalock(..)]` that belong at this place; the others are reported.
+/// The words of all `#[dynalock(..)]` that belong at this place. Reports the others.
 fn dynalock_words(cx: &Ctxt, attrs: &[Attribute], place: Place, misread: &mut Misread) -> Vec<Word> {
     let mut known = Vec::new();
     for attr in attrs.iter().filter(|attr| attr.path().is_ident(DYNALOCK)) {
         let Meta::List(list) = &attr.meta else {
             cx.error(&attr.meta, "`dynalock` needs words in parentheses", place.choice());
-            misread.unclear = true;
+            misread.any_role = true;
             continue;
         };
         for piece in split(list.tokens.clone()) {
@@ -186,7 +187,7 @@ fn dynalock_words(cx: &Ctxt, attrs: &[Attribute], place: Place, misread: &mut Mi
                 Piece::Other(tokens) => {
                     let what = format!("expected a name such as `{}`, without quotes", place.words()[0]);
                     cx.error(tokens, what, place.choice());
-                    misread.unclear = true;
+                    misread.any_role = true;
                 }
             }
         }
@@ -220,7 +221,7 @@ fn report_word(cx: &Ctxt, word: &Ident, place: Place) -> Option<&'static str> {
     here.or(there)
 }
 
-/// Reads the value of a word, and keeps the first of two equal words and reports the second.
+/// Reads the value of a word. If the word appears twice, keeps the first and reports the second.
 fn once<T>(cx: &Ctxt, word: &Word, slot: &mut Option<Setting<T>>, read: fn(&Ctxt, &Word) -> Option<T>) {
     let value = read(cx, word);
     match slot {
@@ -235,7 +236,7 @@ fn nothing(cx: &Ctxt, word: &Word) -> Option<()> {
     }
     let name = &word.name;
     let help = if name == VERSION {
-        "write `#[dynalock(version)]`; the first number and the step go beside it, as in `version, start = 10, step = 2`"
+        "write `#[dynalock(version)]`; the first number and the step follow it, as in `version, start = 10, step = 2`"
             .to_owned()
     } else {
         format!("write `#[dynalock({name})]`; the attribute's name follows `#[serde(rename = \"..\")]`")
@@ -354,7 +355,7 @@ impl ToTokens for Word {
     }
 }
 
-/// Takes a list apart at its commas. Nothing is an error here: the words of other libraries pass by unread.
+/// Splits a list at its commas. It reports no errors, since it also reads the words of other libraries.
 pub(crate) fn split(list: TokenStream) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut current = Vec::new();

@@ -6,7 +6,7 @@ use syn::{GenericParam, Generics, Type};
 
 use crate::attr::Start;
 
-/// Whether the type depends on what the struct is generic over. A constant outside the impl cannot name such a type.
+/// Whether the type depends on a parameter of the struct. A constant outside the impl cannot name such a type.
 pub(crate) fn mentions_parameter(ty: &Type, generics: &Generics) -> bool {
     mentions(ty.to_token_stream(), generics)
 }
@@ -26,7 +26,7 @@ fn mentions(tokens: TokenStream, generics: &Generics) -> bool {
     })
 }
 
-/// The struct's own bounds, and if it is generic what [`Versioned`] and the schema ask of it.
+/// The struct's own bounds and, if it is generic, those that [`Versioned`] and the schema require.
 ///
 /// [`Versioned`]: https://docs.rs/dynalock/latest/dynalock/trait.Versioned.html
 pub(crate) fn where_clause(

@@ -29,7 +29,7 @@ impl Case {
         })
     }
 
-    /// The attribute name of a field. Like serde, this takes for granted that fields are written in snake case.
+    /// The attribute name of a field. Like serde, this assumes that fields are written in snake case.
     pub(crate) fn apply(self, field: &str) -> String {
         match self {
             Self::Lower | Self::Snake => field.to_owned(),

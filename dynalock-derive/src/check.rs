@@ -43,9 +43,9 @@ pub(crate) fn check(cx: &Ctxt, model: &Model<'_>) {
     let roles = Roles::of(model);
     check_struct_owns_its_data(cx, model);
     check_serde_shows_the_attributes(cx, model);
-    check_word_stands_once(cx, model, |field| field.attrs.partition_key.as_ref());
-    check_word_stands_once(cx, model, |field| field.attrs.sort_key.as_ref());
-    check_word_stands_once(cx, model, |field| field.attrs.version.as_ref());
+    check_word_is_not_repeated(cx, model, |field| field.attrs.partition_key.as_ref());
+    check_word_is_not_repeated(cx, model, |field| field.attrs.sort_key.as_ref());
+    check_word_is_not_repeated(cx, model, |field| field.attrs.version.as_ref());
     check_there_is_a_partition_key(cx, model, &roles);
     check_there_is_a_version(cx, model, &roles);
     check_key_is_not_version(cx, model);
@@ -66,8 +66,8 @@ fn check_struct_owns_its_data(cx: &Ctxt, model: &Model<'_>) {
     }
 }
 
-/// What `from` reads may have aliases, which a write must remove: with the new name beside the old one, the item could
-/// not be read again.
+/// The type that `from` reads may have aliases, which the macro does not see. A write must remove them: an item with both the old
+/// and the new name could not be read again.
 fn check_serde_shows_the_attributes(cx: &Ctxt, model: &Model<'_>) {
     for word in &model.serde.hides_attributes {
         let help =
@@ -76,7 +76,7 @@ fn check_serde_shows_the_attributes(cx: &Ctxt, model: &Model<'_>) {
     }
 }
 
-fn check_word_stands_once<'m>(
+fn check_word_is_not_repeated<'m>(
     cx: &Ctxt,
     model: &'m Model<'_>,
     setting: impl Fn(&'m Field<'m>) -> Option<&'m Setting<()>>,
@@ -97,9 +97,10 @@ fn check_there_is_a_partition_key(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_
 }
 
 fn check_there_is_a_version(cx: &Ctxt, model: &Model<'_>, roles: &Roles<'_>) {
-    let beside_nothing =
+    // `start` or `step` without `version` is a mistake of its own, which another rule reports.
+    let has_start_or_step =
         model.fields.iter().any(|field| field.attrs.start.is_some() || field.attrs.step.is_some());
-    if roles.version.is_some() || beside_nothing || may_be_misread(model, VERSION) {
+    if roles.version.is_some() || has_start_or_step || may_be_misread(model, VERSION) {
         return;
     }
     if let Some(field) = model.fields.iter().find(|field| field.name() == VERSION && can_be_version(field)) {
@@ -115,7 +116,7 @@ fn can_be_version(field: &Field<'_>) -> bool {
     field.attrs.key().is_none() && can_count(field.ty)
 }
 
-/// A version field under a name that is not already another thing's.
+/// A version field to suggest, under a name that no other field has.
 fn version_to_add(model: &Model<'_>) -> &'static str {
     let is_taken = |name| model.fields.iter().any(|field| field.name() == name && !can_be_version(field));
     if !is_taken(VERSION) {
@@ -159,7 +160,7 @@ fn check_start_and_step_stand_beside_version(cx: &Ctxt, model: &Model<'_>) {
         let step = field.attrs.step.as_ref().map(|step| (STEP, &step.word));
         for (name, word) in start.into_iter().chain(step) {
             let help = format!("write `#[dynalock(version, {name} = ..)]` above the version field");
-            cx.error(word, format!("`{name}` belongs beside `version`"), help);
+            cx.error(word, format!("`{name}` belongs to the version field"), help);
         }
     }
 }
@@ -263,7 +264,7 @@ fn check_names_are_not_shared(cx: &Ctxt, model: &Model<'_>) {
     }
 }
 
-/// An attribute that serde writes by itself.
+/// An attribute that serde writes for a field or for the tag.
 struct Attribute {
     name: String,
     /// What gives it its name.
@@ -291,7 +292,7 @@ fn is_stamp(attribute: &str) -> bool {
     (0..MAX_STAMPS).any(|slot| attribute == format!("_stamp{slot}"))
 }
 
-/// What the name of a type gives away. Names that the user may have given to a type of his own are left to the compiler.
+/// What the name of a type shows. A name that may be that of a user's own type is left to the compiler.
 enum Known {
     /// A name without arguments, such as `bool`.
     Plain(String),
@@ -383,7 +384,7 @@ fn is_byte(ty: &Type) -> bool {
     matches!(visible(ty), Type::Path(path) if path.path.is_ident("u8"))
 }
 
-/// Whether the type can count versions, as far as its name tells.
+/// Whether the type can count versions, as far as its name shows.
 pub(crate) fn can_count(ty: &Type) -> bool {
     const NOT: &[&str] =
         &["bool", "char", "f32", "f64", "i8", "i16", "i128", "isize", "str", "String", "u128", "usize"];

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use proc_macro2::Ident;
 use quote::ToTokens;
 
-/// What is wrong so far.
+/// The errors that have been reported so far.
 #[derive(Default)]
 pub(crate) struct Ctxt {
     errors: RefCell<Vec<syn::Error>>,
@@ -18,14 +18,14 @@ impl Ctxt {
         self.point_at(at, format!("{what}\nhelp: {help}"));
     }
 
-    /// Reports a word that stands twice where it may stand once.
+    /// Reports a word that appears twice but may appear only once.
     pub(crate) fn second(&self, first: &Ident, second: &Ident) {
         let what = format!("a struct has one `{second}`, but this is the second");
         self.error(second, what, "remove one of them");
         self.point_at(first, format!("the first `{first}` is here"));
     }
 
-    /// Points at a place; alone, at another one that belongs to the mistake just reported.
+    /// Reports a message at a place. On its own, it points at a second place of the mistake that was reported before it.
     pub(crate) fn point_at(&self, at: impl ToTokens, message: impl Display) {
         self.errors.borrow_mut().push(syn::Error::new_spanned(at, message));
     }

@@ -61,7 +61,7 @@ pub(crate) fn expand(checked: Checked<'_>) -> TokenStream {
     }
 }
 
-/// The type that tells [`Versioned::Key`] apart for one and for two attributes.
+/// The type `Versioned::Key`: that of the partition key, or `PartitionAndSort` of both key types.
 pub(crate) fn key_type(private: &TokenStream, keys: &[&Type]) -> TokenStream {
     match keys {
         [key] => quote!(#key),
@@ -114,8 +114,8 @@ fn key_attribute(field: &Field<'_>, private: &TokenStream) -> TokenStream {
     quote!(#private::KeyAttribute { name: #name, scalar_type: #private::scalar_type::<#ty> })
 }
 
-/// What only the compiler can tell, behind aliases and for literals: each in a constant of its own, so that every mistake is
-/// reported.
+/// The checks that only the compiler can make, of types behind aliases and of literals. Each is in a constant of its own, so that
+/// the compiler reports every mistake.
 fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
     let generics = checked.model.generics;
     let mut checks = Vec::new();
@@ -136,8 +136,9 @@ fn constant_checks(checked: Checked<'_>, private: &TokenStream) -> TokenStream {
     }
 }
 
-/// Generated code names what the struct names, so it may use what is deprecated where the struct may. Nothing is allowed
-/// elsewhere: where the lint is forbidden, that is an error.
+/// `#[allow(deprecated)]`, if the struct or a field has an attribute about deprecation: generated code names the same types, so
+/// it may use a deprecated one where the struct may. Any other struct gets no `allow`, which is an error under
+/// `forbid(deprecated)`.
 pub(crate) fn allow_deprecated(model: &Model<'_>) -> Option<TokenStream> {
     model.uses_deprecated.then(|| quote!(#[allow(deprecated)]))
 }
@@ -184,13 +185,13 @@ fn number_checks(version: &Field<'_>, private: &TokenStream) -> Vec<TokenStream>
     checks
 }
 
-/// A place in the user's code with the names of the macro's own, so that lints on written code leave it alone.
+/// A place in the user's code where names resolve as in the macro's own code, so that lints for hand-written code ignore it.
 fn here(span: Span) -> Span {
     Span::call_site().located_at(span)
 }
 
-/// The same path at another place, so that an error about what it names points there alone. It still means what it means where
-/// it was written, as `$crate` must.
+/// The same path at another place, so that an error about it points only there. Its names still resolve as where it was written,
+/// as `$crate` must.
 fn moved(path: &TokenStream, at: Span) -> TokenStream {
     let tokens = path.clone().into_iter();
     tokens

@@ -9,6 +9,7 @@ use crate::check::{Roles, can_count};
 use crate::expand::{allow_deprecated, key_type};
 use crate::model::Model;
 
+/// The errors and the dummy impl. It keeps the key and version types of the struct where they are usable.
 pub(crate) fn fallback(
     input: &DeriveInput,
     krate: &TokenStream,

@@ -19,12 +19,12 @@ pub(crate) struct Model<'a> {
     pub(crate) attrs: &'a StructAttrs,
     pub(crate) serde: SerdeStruct,
     pub(crate) fields: Vec<Field<'a>>,
-    /// Whether an attribute of the struct or of a field is `deprecated` or allows that.
+    /// Whether an attribute of the struct or of a field is `deprecated`, or allows deprecated items.
     pub(crate) uses_deprecated: bool,
 }
 
 impl<'a> Model<'a> {
-    /// Reports what isn't a struct with named fields.
+    /// Reads the input, and reports it if it is not a struct with named fields.
     pub(crate) fn read(cx: &Ctxt, input: &'a DeriveInput, attrs: &'a StructAttrs) -> Option<Self> {
         let named = match &input.data {
             Data::Struct(data) => match &data.fields {
@@ -56,10 +56,11 @@ impl<'a> Model<'a> {
         self.fields.iter().filter(|field| field.serde.is_attribute())
     }
 
-    /// The attributes that serde also reads under another name, with that name. A name that several fields would read goes to
-    /// the first of them, and one that something is stored in stays out.
+    /// The attributes that serde also reads under another name, with that name. A name that several fields read belongs to the
+    /// first of them. A name under which something else is stored is left out.
     pub(crate) fn aliases(&self) -> Vec<(&str, String)> {
-        let (mut aliases, mut taken) = (Vec::new(), HashSet::new());
+        let mut aliases = Vec::new();
+        let mut taken = HashSet::new();
         for field in self.fields.iter().filter(|field| field.serde.is_read()) {
             let mut names = field.all_read_names();
             names.retain(|name| taken.insert(name.clone()));
@@ -78,7 +79,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// `#[deprecated]`, `#[allow(deprecated)]` and their like
+/// Whether the attribute is `#[deprecated]`, `#[allow(deprecated)]` or similar.
 fn is_about_deprecated(attr: &Attribute) -> bool {
     match &attr.meta {
         Meta::List(list) if ["allow", "expect"].iter().any(|level| attr.path().is_ident(level)) => {
@@ -103,7 +104,7 @@ pub(crate) struct Field<'a> {
     pub(crate) serde: SerdeField,
     /// The name of the attribute that serde writes.
     pub(crate) attribute: String,
-    /// The names of the attributes that serde reads, aliases apart.
+    /// The names of the attributes that serde reads, without aliases.
     pub(crate) read_names: Vec<String>,
 }
 
@@ -145,7 +146,7 @@ pub(crate) fn visible(ty: &Type) -> &Type {
     }
 }
 
-/// A type, or the length of an array, as one would write it, for messages.
+/// A type, or the length of an array, spelled as in source code, for messages.
 pub(crate) fn spelled(written: &impl ToTokens) -> String {
     let mut text = String::new();
     spell(written.to_token_stream(), &mut text);

@@ -10,7 +10,7 @@ use crate::symbol::{
     SERIALIZE, SKIP, SKIP_DESERIALIZING, SKIP_SERIALIZING, TAG, is_one_of,
 };
 
-/// What serde is told above the struct.
+/// The words of `#[serde(..)]` above the struct that concern names.
 #[derive(Default)]
 pub(crate) struct SerdeStruct {
     write_case: Option<Case>,
@@ -39,7 +39,7 @@ impl SerdeStruct {
     }
 }
 
-/// What serde is told above a field.
+/// The words of `#[serde(..)]` above a field that concern names and omissions.
 #[derive(Default)]
 pub(crate) struct SerdeField {
     write_name: Option<LitStr>,
@@ -66,9 +66,15 @@ impl SerdeField {
                 read.rename = Some(word.name);
                 continue;
             }
-            read.not_written |= word.name == SKIP || word.name == SKIP_SERIALIZING;
-            read.not_read |= word.name == SKIP || word.name == SKIP_DESERIALIZING;
-            read.flattened |= word.name == FLATTEN;
+            if word.name == SKIP || word.name == SKIP_SERIALIZING {
+                read.not_written = true;
+            }
+            if word.name == SKIP || word.name == SKIP_DESERIALIZING {
+                read.not_read = true;
+            }
+            if word.name == FLATTEN {
+                read.flattened = true;
+            }
             read.aliases.extend(word.text().filter(|_| word.name == ALIAS));
             if is_one_of(&word.name, SERDE_NOT_AS_IT_IS) {
                 read.not_as_it_is.push(word.name);
@@ -87,12 +93,12 @@ impl SerdeField {
         !self.not_read && !self.flattened
     }
 
-    /// The text that names the attribute, where the field is renamed.
+    /// The text that names the attribute, if the field is renamed.
     pub(crate) fn write_name(&self) -> Option<&LitStr> {
         self.write_name.as_ref()
     }
 
-    /// The attribute that serde writes for the field called `field`, and those that it reads, aliases apart.
+    /// The attribute that serde writes for the field called `field`, and those that it reads, without aliases.
     pub(crate) fn names(&self, field: &str, container: &SerdeStruct) -> (String, Vec<String>) {
         let in_case = |case: Option<Case>| case.map_or_else(|| field.to_owned(), |case| case.apply(field));
         let write = self.write_name.as_ref().map_or_else(|| in_case(container.write_case), LitStr::value);
@@ -105,13 +111,14 @@ impl SerdeField {
     }
 }
 
-/// `= ".."` for both directions, or `(serialize = "..", deserialize = "..")`, where serde reads every name that it is
-/// given.
+/// The names to write and to read: `= ".."` for both directions, or `(serialize = "..", deserialize = "..")`. serde reads every
+/// name that `deserialize` gives it.
 fn both_ways(word: &Word) -> (Option<LitStr>, Vec<LitStr>) {
     let Value::List(list) = &word.value else {
         return (word.text(), word.text().into_iter().collect());
     };
-    let (mut write, mut read) = (None, Vec::new());
+    let mut write = None;
+    let mut read = Vec::new();
     for direction in split(list.clone()) {
         if let Piece::Word(direction) = direction
             && let Some(text) = direction.text()

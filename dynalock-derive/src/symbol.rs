@@ -37,11 +37,11 @@ const SKIP_SERIALIZING_IF: &str = "skip_serializing_if";
 pub(crate) const TAG: &str = "tag";
 const WITH: &str = "with";
 
-/// Words of serde above a struct that leave it to other code how items are read or written. The last two are refused by serde
-/// as well, which then writes no impls: refused here too, the struct gets a dummy impl that does not miss them.
+/// Words of serde above a struct that let other code decide how items are read or written. serde refuses the last two as
+/// well, and then generates no impls. The macro refuses them too, so that the struct gets a dummy impl that needs none.
 pub(crate) const SERDE_HIDES_ATTRIBUTES: &[&str] =
     &["from", "try_from", "into", "remote", "transparent", "untagged"];
-/// Words of serde above a field that store it otherwise than its type does.
+/// Words of serde above a field that store it in another form than its type does.
 pub(crate) const SERDE_CONVERTS: &[&str] = &[WITH, SERIALIZE_WITH, DESERIALIZE_WITH];
 /// Words of serde that keep a key or a version from being stored in every item, or from being found there.
 pub(crate) const SERDE_NOT_AS_IT_IS: &[&str] = &[
@@ -56,7 +56,7 @@ pub(crate) const SERDE_NOT_AS_IT_IS: &[&str] = &[
     ALIAS,
 ];
 
-/// What other libraries, and DynamoDB itself in former years, call the same thing.
+/// Names that other libraries, and DynamoDB itself in the past, use for the same thing.
 const SYNONYMS: &[(&str, &str)] = &[
     ("hash", PARTITION_KEY),
     ("hash_key", PARTITION_KEY),

@@ -1,4 +1,4 @@
-//! What the macro makes of a struct, as code to read in `snapshots`. `UPDATE_EXPECT=1 cargo test` writes them anew.
+//! The code that the macro generates, compared with the files in `snapshots`. `UPDATE_EXPECT=1 cargo test` rewrites them.
 
 use expect_test::{ExpectFile, expect_file};
 use proc_macro2::{Group, TokenStream, TokenTree};
@@ -6,7 +6,7 @@ use quote::quote;
 
 use crate::versioned;
 
-#[expect(clippy::needless_pass_by_value)] // as the macro that makes one reads best
+#[expect(clippy::needless_pass_by_value)] // a call reads best with `quote!` as its argument
 fn expands_to(snapshot: ExpectFile, input: TokenStream) {
     let file = syn::parse2(versioned(input)).expect("generated code can be parsed");
     snapshot.assert_eq(&prettyplease::unparse(&file));
@@ -28,7 +28,7 @@ fn a_struct_with_a_partition_key() {
     );
 }
 
-/// Of the aliases, those that something else is stored in are not told.
+/// Aliases under which something else is stored are left out.
 #[test]
 fn a_struct_that_says_everything() {
     expands_to(
@@ -108,7 +108,7 @@ fn a_refused_struct() {
     );
 }
 
-/// Inputs that a struct turns into when a token is lost or stands twice.
+/// The inputs are a struct in which a token is missing or doubled.
 #[test]
 fn no_input_makes_the_macro_panic_or_lets_a_dummy_impl_compile() {
     let input = quote! {

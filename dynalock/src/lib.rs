@@ -1,10 +1,11 @@
 //! Optimistic locking for Amazon DynamoDB: mark one field of a struct as its version, and no write overwrites what another
 //! application wrote since you read.
 //!
-//! Several applications read and write one table, and DynamoDB has no locks on items. So every item carries a version. Every
-//! write demands that the version is still the one that was read, and raises it. If another writer was faster, the write is
-//! refused. [`update`](Table::update), [`try_update`](Table::try_update) and [`transact`](transact()) then try again on the item
-//! as it is now; [`save`](Table::save) and the like hand you the stored item. A struct without a version does not compile.
+//! Several applications read and write one table, and DynamoDB has no locks on items. So every item has a version. Every write
+//! requires that the version is still the one that was read, and raises it. If another writer changed the item first, DynamoDB
+//! refuses the write. [`update`](Table::update), [`try_update`](Table::try_update) and [`transact`](transact()) then retry with
+//! the item as it is now; [`save`](Table::save) and the like return the stored item in the error. A struct without a version does
+//! not compile.
 //!
 #![cfg_attr(feature = "embedded", doc = "```")]
 #![cfg_attr(not(feature = "embedded"), doc = "```ignore")]
@@ -32,10 +33,10 @@
 //!
 //! let mut alice = accounts.get("alice").await?.expect("it was just created");
 //! alice.balance -= 30;
-//! accounts.save(&mut alice).await?; // only if nobody wrote since
+//! accounts.save(&mut alice).await?; // only if nobody has written since
 //! assert_eq!(alice.version, 2);
 //!
-//! let alice = accounts.update("alice", |account| account.balance += 5).await?; // read, change, write; again on a conflict
+//! let alice = accounts.update("alice", |account| account.balance += 5).await?; // read, change, write; retried on a conflict
 //! assert_eq!((alice.balance, alice.version), (75, 3));
 //! # Ok(())
 //! # }
@@ -48,9 +49,9 @@
 //! | [`start`](guide::start) | how to get from an empty project to the first conflict, without AWS |
 //! | [`how_it_works`](guide::how_it_works) | what each call sends, and why that keeps two applications apart |
 //! | [`conflicts`](guide::conflicts) | what to do with a refused write, and how to show it to people |
-//! | [`what_ok_means`](guide::what_ok_means) | what holds when replies are lost, what that rests on, and what to do if the outcome is unknown |
+//! | [`what_ok_means`](guide::what_ok_means) | what holds when replies are lost, under which assumptions, and what to do if the outcome is unknown |
 //! | [`transactions`](guide::transactions) | how several items change together, and what is isolated from what |
-//! | [`contention`](guide::contention) | what to do where many writers share one item |
+//! | [`contention`](guide::contention) | what to do if many writers share one item |
 #![cfg_attr(
     feature = "embedded",
     doc = "| [`testing`](guide::testing) | how to test conflicts and lost replies |"
@@ -76,14 +77,14 @@
 //! | a change | the same, or to start from a fresh item | [`update_or_create`](Table::update_or_create) |
 //! | an object | to store it for the first time | [`create`](Table::create) |
 //! | an object | to write it back | [`save`](Table::save); attributes that its struct doesn't know stay |
-//! | an object | to write it back and drop everything else | [`replace`](Table::replace) |
+//! | an object | to write it back and remove all other attributes | [`replace`](Table::replace) |
 //! | an object | to raise the version only, so that others notice | [`touch`](Table::touch) |
 //! | an object | to delete its item | [`delete`](Table::delete) |
-//! | many objects | to write each of them, whatever becomes of the others | [`create_all`](Table::create_all), [`save_all`](Table::save_all), [`delete_all`](Table::delete_all) |
+//! | many objects | to write each of them, even if others fail | [`create_all`](Table::create_all), [`save_all`](Table::save_all), [`delete_all`](Table::delete_all) |
 //! | a key, or many | to read | [`get`](Table::get), [`get_many`](Table::get_many) |
-//! | an item from a query | to make a struct of it that can be saved | [`parse`](Table::parse) |
+//! | an item from a query | to turn it into a struct that can be saved | [`parse`](Table::parse) |
 //! | several objects | to write all of them, or none | [`Transaction`] |
-//! | a change to several items | to read and write them as if alone, and again after a conflict | [`transact`](transact()) |
+//! | a change to several items | to read and write them in isolation, and retry after a conflict | [`transact`](transact()) |
 //! | a request of your own | the condition of one write | [`save_write`](Versioned::save_write) and the like |
 //!
 //! Calls with options are builders. Add options, then `.await`:
@@ -134,8 +135,8 @@
 //!
 //! # A conflict
 //!
-//! A write of an object that is no longer current ends in [`Error::Conflict`], which carries the item as it is now. The
-//! object is as it was: versions move on success only. What to do then: [`guide::conflicts`].
+//! A write of an object that is no longer current returns [`Error::Conflict`], which holds the item as it is now. The object
+//! stays as it was: its version is raised only on success. [`guide::conflicts`] shows what to do then.
 //!
 //! ```no_run
 //! # use dynalock::{Error, Table, Versioned};
@@ -155,7 +156,7 @@
 //!
 //! # Several items
 //!
-//! [`transact`](transact()) reads items, and writes all or nothing. What it only read is checked as well.
+//! [`transact`](transact()) reads items, and writes all of its changes or none. Items that it only read are checked as well.
 //!
 //! ```no_run
 //! # use dynalock::{Error, Table, Versioned};
@@ -175,45 +176,48 @@
 //! # }
 //! ```
 //!
-//! [`Transaction`] writes objects that you already hold. On isolation, cost and patterns, see [`guide::transactions`].
+//! [`Transaction`] writes objects that you already hold. [`guide::transactions`] describes isolation, cost and patterns.
 //!
-//! Where many writers share one item, keep the [`Table`] and clone it: its updates take turns, or share a write if it is
-//! [`coalescing`](Table::coalescing). On what contention costs, and how to see it, see [`guide::contention`].
+//! If many writers share one item, keep the [`Table`] and clone it: its updates take turns, or share a write if it is
+//! [`coalescing`](Table::coalescing). [`guide::contention`] shows what contention costs, and how to notice it.
 //!
-//! Applications in other languages may write the same table; what they must agree on: [`guide::interoperation`].
+//! Applications in other languages may write the same table. [`guide::interoperation`] lists what they must agree on.
 //!
 //! # What the answers mean
 //!
 //! | answer | the write |
 //! |---|---|
-//! | `Ok` | was applied exactly once (a `delete` says by [`Deleted`] whether by this call; an `update` that changes nothing sends nothing) |
+//! | `Ok` | was applied exactly once (a `delete` returns in [`Deleted`] whether by this call; an `update` that changes nothing sends no write) |
 //! | [`Conflict`](Error::Conflict), [`NotFound`](Error::NotFound), [`ConditionFailed`](Error::ConditionFailed) | was not applied, and never will be |
-//! | [`AlreadyExists`](Error::AlreadyExists) | the same; after a lost or late reply, [as long as the item is there](guide::what_ok_means#a-late-copy-of-a-create) |
-//! | [`OutcomeUnknown`](Error::OutcomeUnknown) | may or may not have been applied; nothing else was tried |
+//! | [`AlreadyExists`](Error::AlreadyExists) | the same; after a lost or late reply, only [as long as the item exists](guide::what_ok_means#a-late-copy-of-a-create) |
+//! | [`OutcomeUnknown`](Error::OutcomeUnknown) | may or may not have been applied; dynalock did not try a different write |
 //! | every other error | was not applied |
 //!
-//! This holds even when replies are lost. A conditional write can be applied while its reply is lost. The SDK then sends it again,
-//! and it fails the check that its first copy has made obsolete. A loop that takes this for a conflict applies its change twice.
-//! dynalock leaves a stamp in every item that it stores, finds it in the item that the failed check returns, and so tells its own
-//! write from another's. A change closure is never run again after a write that may have been applied. How that works, what it
-//! costs, and what it rests on is in [`guide::what_ok_means`]. In short, it holds as long as
+//! This holds even when replies are lost. DynamoDB can apply a conditional write although its reply is lost. The SDK then sends
+//! the write again, and the second copy fails its check because the first was applied. A loop that takes this for a conflict
+//! applies its change twice. dynalock leaves a stamp in every item that it stores. It finds the stamp in the item that the failed
+//! check returns, and so distinguishes its own write from another's. A change closure never runs again after a write that may
+//! have been applied. [`guide::what_ok_means`] explains how this works, what it costs, and what it assumes. In short, it holds as
+//! long as
 //!
-//! - **every writer raises the version**, including other services, scripts and consoles, and all raise the same attribute: after
-//!   a field was renamed, a struct takes every item for one without a version. Keep the old name with `#[serde(rename = "..")]`.
-//! - **a version is never used twice for a key**: where items are deleted and created again, use
+//! - **every writer raises the version**, including other services, scripts and consoles, and all raise the same attribute. If
+//!   the field is renamed, the struct takes every stored item for one without a version: keep the old name with `#[serde(rename =
+//!   "..")]`.
+//! - **a version is never used twice for a key**: if items are deleted and created again, use
 //!   `#[dynalock(version, start = "clock")]`.
 //! - **writes go to one Region**, or to a global table with multi-Region strong consistency.
 //! - **items without a version are adopted** (an object at version 0 is saved) only after their old writers have stopped.
 //!
 //! # The version
 //!
-//! It is a plain number attribute, which mappers for other languages can read and raise as well. 0, NULL and absent mean that
-//! there is no version yet; the next write sets one. See the [derive](macro@Versioned) for `start`, `step` and types.
+//! The version is a plain number attribute, which mappers for other languages can read and raise as well. An attribute that is 0,
+//! NULL or absent means that the item has no version yet; the next write sets one. See the [derive](macro@Versioned) for `start`,
+//! `step` and types.
 //!
 //! # Testing
 //!
-//! With the feature `embedded`, `embedded::Engine` is a DynamoDB in your process behind a real SDK client, in memory or on
-//! a file, and `testing::Faults` loses replies and holds up requests by script (see the guide's page `testing`):
+//! With the feature `embedded`, `embedded::Engine` is a DynamoDB in your process behind a real SDK client, in memory or in a
+//! file, and `testing::Faults` loses replies and delays requests by script (see the guide's page `testing`):
 //!
 #![cfg_attr(feature = "embedded", doc = "```")]
 #![cfg_attr(not(feature = "embedded"), doc = "```ignore")]

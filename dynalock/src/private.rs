@@ -16,21 +16,22 @@ pub use crate::item::version::{ClockVersion, VersionNumber};
 #[cfg(feature = "embedded")]
 pub use crate::support::random::seed;
 
-/// Refuses at compile time what the macro cannot see, such as a literal beyond a type's range; `track_caller` puts the
-/// message at the user's code.
+/// Fails the compilation unless `ok`, for rules that the macro cannot check, such as whether a literal fits into a type.
+/// `track_caller` puts the message at the user's code.
 #[track_caller]
 pub const fn check(ok: bool, message: &str) {
     assert!(ok, "{}", message);
 }
 
-/// Holds for version types that `start = "clock"` can use.
+/// Compiles only for version types that `start = "clock"` can use.
 pub const fn clock_version<V: ClockVersion>() {}
 
-/// Tells key types from others through aliases: an inherent constant wins over the trait's.
+/// Recognizes types that can never be a key, also behind an alias. `KeyProbe::<T>::REFUSED` is the inherent constant if `T` is a
+/// [`NeverKey`], and otherwise that of [`Allowed`]: an inherent constant takes precedence over a trait's.
 #[derive(Debug)]
 pub struct KeyProbe<T>(PhantomData<T>);
 
-/// What holds where no [`NeverKey`] says otherwise.
+/// The answer of [`KeyProbe`] for types that are not [`NeverKey`].
 pub trait Allowed {
     /// Whether the probed type can never be a DynamoDB key.
     const REFUSED: bool = false;
@@ -43,7 +44,7 @@ impl<T: NeverKey> KeyProbe<T> {
     pub const REFUSED: bool = true;
 }
 
-/// Types that serde never stores as a string, an integer or bytes.
+/// A type that serde never stores as a string, an integer or bytes.
 pub trait NeverKey {}
 
 macro_rules! never_keys {
@@ -78,7 +79,7 @@ never_keys! {
     [A, B, C, D] (A, B, C, D);
 }
 
-/// The schema of a refused struct, which never compiles.
+/// The schema of a struct that the macro refuses. It is never used, since such a struct never compiles.
 pub const REFUSED: Schema = Schema {
     name: "",
     partition_key: KeyAttribute { name: "", scalar_type: scalar_type::<String> },
@@ -91,7 +92,7 @@ pub const REFUSED: Schema = Schema {
     stamps: 0,
 };
 
-/// What the dummy impl of a refused struct asks for, so that missing serde derives add no errors of their own.
+/// The bound of the dummy impl of a refused struct. With it, missing serde derives cause no errors of their own.
 pub trait Stored<'a>: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Stored<'_> for T {}

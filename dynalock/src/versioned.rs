@@ -14,10 +14,12 @@ use crate::support::clock::microseconds;
 use crate::write::ConditionalWrite;
 use crate::write::draft::{Draft, Kind};
 
-/// A struct with a partition key and a version. Implemented by `#[derive(Versioned)]`, never by hand.
+/// A struct with a partition key and a version. `#[derive(Versioned)]` implements it; do not implement it by hand.
 ///
-/// The `.._write()` methods build what [`Table`](crate::Table) sends for the call of the same name, as plain data for
-/// requests that you send yourself; see [`ConditionalWrite`] for what is then yours to do.
+/// The `.._write()` methods build what [`Table`](crate::Table) sends for the call of the same name, as plain data for requests
+/// that you send yourself. See [`ConditionalWrite`] for what dynalock then does not do. They fail with
+/// [`InvalidItem`](crate::Error::InvalidItem), [`InvalidRequest`](crate::Error::InvalidRequest) or
+/// [`VersionOverflow`](crate::Error::VersionOverflow) if the object cannot be written in this way.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not versioned",
     label = "no version field is known for this type",
@@ -39,64 +41,65 @@ pub trait Versioned: Serialize + DeserializeOwned + Send + Sync + 'static {
     #[doc(hidden)]
     fn __set_version(&mut self, version: Self::Version);
 
-    /// Stores this object if no item has its key. The version in the object is ignored.
+    /// A write that stores this object if no item has its key. It ignores the version of the object.
     fn create_write(&self) -> Result<ConditionalWrite> {
-        unsent(Kind::Create, self)
+        build_write(Kind::Create, self)
     }
 
-    /// Sets every attribute of the struct if the version is still the same.
+    /// A write that sets every attribute of the struct if the stored version is that of the object.
     fn save_write(&self) -> Result<ConditionalWrite> {
-        unsent(Kind::Save, self)
+        build_write(Kind::Save, self)
     }
 
-    /// As `save_write`, but drops attributes that the struct doesn't know.
+    /// As [`save_write`](Self::save_write), but removes attributes that the struct doesn't know.
     fn replace_write(&self) -> Result<ConditionalWrite> {
-        unsent(Kind::Replace, self)
+        build_write(Kind::Replace, self)
     }
 
-    /// Raises the version, and changes nothing else, if it is still the same.
+    /// A write that raises the version, and changes nothing else, if the stored version is that of the object.
     fn touch_write(&self) -> Result<ConditionalWrite> {
-        unsent(Kind::Touch, self)
+        build_write(Kind::Touch, self)
     }
 
-    /// Deletes the item if the version is still the same.
+    /// A write that deletes the item if the stored version is that of the object.
     fn delete_write(&self) -> Result<ConditionalWrite> {
-        unsent(Kind::Delete, self)
+        build_write(Kind::Delete, self)
     }
 
-    /// Changes nothing, but fails the transaction it is part of unless the version is still the same.
+    /// A check that changes nothing, but lets its transaction fail unless the stored version is that of the object.
     fn check_write(&self) -> Result<ConditionalWrite> {
-        unsent(Kind::Check, self)
+        build_write(Kind::Check, self)
     }
 }
 
-/// Where a schema has its fixed address.
-struct Of<T>(std::marker::PhantomData<T>);
+/// Holds a `'static` reference to the schema of `T`. A generic function cannot declare a `static` for each `T`.
+struct SchemaOf<T>(std::marker::PhantomData<T>);
 
-impl<T: Versioned> Of<T> {
+impl<T: Versioned> SchemaOf<T> {
     const SCHEMA: &'static Schema = &T::SCHEMA;
 }
 
-/// What the derive knows about `T`.
+/// The schema of `T`, which the derive has generated.
 pub(crate) fn schema<T: Versioned>() -> &'static Schema {
-    Of::<T>::SCHEMA
+    SchemaOf::<T>::SCHEMA
 }
 
-/// Takes an object apart for writing.
+/// A snapshot of `object` for a write.
 pub(crate) fn snapshot<T: Versioned>(object: &T) -> Result<Snapshot, Invalid> {
     Snapshot::new(object, schema::<T>(), object.__version().to_u64(), T::Version::MAX)
 }
 
-/// A write for a table that is not known here.
-fn unsent<T: Versioned>(kind: Kind, object: &T) -> Result<ConditionalWrite> {
+/// Builds the write of a `.._write()` method.
+fn build_write<T: Versioned>(kind: Kind, object: &T) -> Result<ConditionalWrite> {
     let now = || microseconds(SystemTime::now());
     let write = snapshot(object).and_then(|object| Draft::write_of(kind, object, None, now));
+    // The caller decides later which table to write to.
     write.map_err(|invalid| invalid.in_table(""))
 }
 
-/// Gives an object the version that a write of it has stored.
+/// Sets the version of an object to the one that a write of it has stored.
 pub(crate) fn set_version<T: Versioned>(item: &mut T, version: Option<u64>) {
-    // A write is only built with a version that the type can hold.
+    // The conversion always succeeds: a write is built only with a version that the type can hold.
     if let Some(version) = version.and_then(T::Version::from_u64) {
         item.__set_version(version);
     }

@@ -383,7 +383,10 @@ async fn a_key_without_a_form_in_dynamodb_is_refused_before_sending() {
     let stage = Stage::on(&Store::memory());
     match stage.table::<Keyed>().get(Wide(1)).await {
         Err(Error::InvalidRequest { table, problem }) => {
-            assert!(!table.is_empty() && problem.contains("no form in DynamoDB"), "{table}: {problem}");
+            assert!(
+                !table.is_empty() && problem.contains("DynamoDB has no type for the key"),
+                "{table}: {problem}"
+            );
         }
         other => panic!("{other:?}"),
     }

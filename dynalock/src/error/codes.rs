@@ -1,62 +1,66 @@
-//! DynamoDB's error answers: whether the request was carried out, and how often it is worth sending again.
+//! The class of an error answer: whether the request may have been carried out, and how often to retry it.
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 
-/// How many attempts an error is worth, the failed one included. The limits of [`Retry`](crate::Retry) hold for all of them.
+/// How many attempts a request is worth after an error, including the failed one. The limits of [`Retry`](crate::Retry) apply in
+/// addition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Worth {
     One,
     Two,
-    /// The next attempts fail as well only if the cause comes back.
+    /// A few: a new attempt removes the cause, and fails only if the cause returns.
     Few,
     /// As many as the call may make.
     All,
 }
 
-/// What an error answer means. Each answer has exactly one meaning: that of its status where there is no code, or that of its
-/// code. A code that is not listed means [`Refused`](Self::Refused).
+/// What an error answer means. A 4xx with a code means what its code does, and any other answer what its status does. A code that
+/// is not listed means [`Refused`](Self::Refused).
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorClass {
-    /// Not carried out: this request is refused, and would be again.
+    /// Not carried out: DynamoDB refuses this request, and would refuse it again.
     Refused,
-    /// Not carried out: every request of this client to this table is refused.
+    /// Not carried out: DynamoDB refuses every request of this client to this table.
     TableWide,
-    /// The same, until the credentials are renewed. A new call of the SDK asks for them, and gets new ones where their
+    /// As `TableWide`, until the credentials are renewed. A new call of the SDK asks for credentials, and gets new ones if their
     /// provider knows when they expire.
     ExpiredCredentials,
-    /// Not carried out: the signature was too old when it arrived, or too new. A new call of the SDK signs anew.
+    /// Not carried out: the signature had expired when the request arrived, or was not valid yet. A new call of the SDK makes a
+    /// new signature.
     WrongClock,
-    /// Not carried out, and a later attempt may be.
+    /// Not carried out, but a later attempt may be.
     Transient,
-    /// Time ran out, the work was broken off, or a copy of the request is at work: it may have been carried out.
+    /// May have been carried out: time ran out, the work was interrupted, or a copy of the request is under way.
     Interrupted,
-    /// No answer of DynamoDB's: a 4xx without a code, as a proxy or a wrong endpoint sends.
+    /// May have been carried out: a 4xx without a code is not DynamoDB's answer, but that of a proxy or a wrong endpoint.
     NotDynamoDb,
 }
 
 impl ErrorClass {
-    /// The meaning of an error answer with this HTTP status.
+    /// The class of an error answer with this HTTP status.
     pub(crate) fn new(status: u16, error: &impl ProvideErrorMetadata) -> Self {
         match (status, error.code()) {
-            // A proxy's words for "time ran out" and "not so fast" come without a code, and what the proxy did is its secret.
+            // "Request Timeout" says that time ran out, whatever its code. "Too Many Requests" without a code is a proxy's
+            // answer. The request may have reached DynamoDB before either.
             (408, _) | (429, None) => Self::Interrupted,
             (429, Some(_)) => Self::Transient,
             (400..=499, Some(code)) => Self::from_code(code, error.message()),
             (400..=499, None) => Self::NotDynamoDb,
-            // A server that broke down, or a reply of success that could not be read.
+            // A 5xx: the server failed at an unknown point. A 2xx: the request succeeded, but its reply could not be read.
             _ => Self::Interrupted,
         }
     }
 
-    /// The meaning of a code, and of the message that comes with it, in an answer with a status of 4xx.
+    /// The class of an answer with a 4xx status by its code and, for some codes, its message.
     pub(crate) fn from_code(code: &str, message: Option<&str>) -> Self {
         match code {
             "ExpiredToken" | "ExpiredTokenException" => Self::ExpiredCredentials,
 
             "RequestExpired" | "RequestInTheFuture" | "RequestTimeTooSkewed" => Self::WrongClock,
 
+            // The same codes answer a wrong signature and one that is out of date. Only the message distinguishes them:
             // "Signature expired: .. is now earlier than ..", or "Signature not yet current: ..".
             "InvalidSignatureException" | "SignatureDoesNotMatch" | "SignatureDoesNotMatchException"
                 if message.is_some_and(|message| {
@@ -66,7 +70,8 @@ impl ErrorClass {
                 Self::WrongClock
             }
 
-            // `AccessDeniedException` is none of them: a policy may be about attributes.
+            // `AccessDeniedException` is not table-wide: a policy may restrict attributes or keys.
+            // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
             "IncompleteSignature"
             | "IncompleteSignatureException"
             | "InvalidClientTokenId"
@@ -81,7 +86,8 @@ impl ErrorClass {
             | "UnknownOperationException"
             | "UnrecognizedClientException" => Self::TableWide,
 
-            // Those that end in `Exception` answer a request; others are the reasons why a transaction was cancelled.
+            // Codes of answers, and the reasons for which DynamoDB cancels a transaction, such as `TransactionConflict`.
+            // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
             "BandwidthLimitExceeded"
             | "LimitExceededException"
             | "PriorRequestNotComplete"
@@ -100,7 +106,7 @@ impl ErrorClass {
             | "TransactionConflict"
             | "TransactionConflictException" => Self::Transient,
 
-            // The last one says that a copy of the transaction is under way.
+            // `TransactionInProgressException` says that a copy of the transaction is under way.
             "InternalFailure"
             | "InternalServerError"
             | "RequestAborted"
@@ -116,7 +122,7 @@ impl ErrorClass {
         }
     }
 
-    /// Whether it says for certain that the request was not carried out, and never will be.
+    /// Whether the answer proves that the request was not carried out, and never will be.
     pub(crate) fn is_definite(self) -> bool {
         !matches!(self, Self::Interrupted | Self::NotDynamoDb)
     }
@@ -126,7 +132,7 @@ impl ErrorClass {
         matches!(self, Self::TableWide | Self::ExpiredCredentials)
     }
 
-    /// How many attempts it is worth, if the request changes nothing.
+    /// How many attempts a request that changes nothing is worth after this answer.
     pub(crate) fn worth(self) -> Worth {
         match self {
             Self::Refused | Self::TableWide | Self::NotDynamoDb => Worth::One,
@@ -150,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_with_a_code_is_definite_unless_it_says_that_it_was_broken_off() {
+    fn a_refusal_with_a_code_is_definite_unless_it_says_that_work_was_interrupted() {
         for code in ["ValidationException", "ExceptionOfNextYear", "UnknownOperationException", "Throttling"]
         {
             assert!(answer(400, code, "").is_definite(), "{code}");
@@ -166,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_without_a_code_is_in_doubt() {
+    fn a_refusal_without_a_code_is_ambiguous() {
         for (status, worth) in [(400, Worth::One), (404, Worth::One), (408, Worth::All), (429, Worth::All)] {
             let answer = answer(status, "", "not found");
             assert_eq!((answer.is_definite(), answer.worth()), (false, worth), "{status}");
@@ -174,22 +180,22 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_that_is_out_of_date_is_told_from_a_wrong_one() {
-        let says = |message| answer(400, "InvalidSignatureException", message);
+    fn a_signature_that_is_out_of_date_is_distinguished_from_a_wrong_one() {
+        let answer_with = |message| answer(400, "InvalidSignatureException", message);
         let expired = "Signature expired: 20261130T120000Z is now earlier than 20261130T120100Z";
         let early = "Signature not yet current: 20261130T121000Z is still later than 20261130T120500Z";
         let wrong = "The request signature we calculated does not match the signature you provided.";
         assert_eq!(
-            [says(expired), says(early), says(wrong)],
+            [answer_with(expired), answer_with(early), answer_with(wrong)],
             [ErrorClass::WrongClock, ErrorClass::WrongClock, ErrorClass::TableWide]
         );
         assert_eq!(answer(400, "RequestExpired", ""), ErrorClass::WrongClock);
         assert!(!ErrorClass::WrongClock.is_table_wide(), "the next call signs for itself");
     }
 
-    /// Else all callers of an item would be answered with what may have been applied.
+    /// Otherwise all callers of an item would get an error for a write that may have been applied.
     #[test]
-    fn what_is_table_wide_is_definite() {
+    fn a_table_wide_refusal_is_definite() {
         for answer in [ErrorClass::TableWide, ErrorClass::ExpiredCredentials] {
             assert!(answer.is_table_wide() && answer.is_definite());
         }

@@ -1,4 +1,4 @@
-//! A write that was refused, and the stored item that it was refused for.
+//! The conflict: a write that DynamoDB refused, and the item that was stored instead of the expected one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,9 +13,9 @@ use crate::item::schema::Schema;
 use crate::item::{Item, StoredVersion};
 use crate::write::expectation::Expectation;
 
-/// A write that was refused because the stored item is not as it was expected.
+/// A write that DynamoDB refused because the stored item is not as expected.
 ///
-/// `Display` and `Debug` show the table and the versions, never what the item holds.
+/// `Display` and `Debug` show the table and the versions, but neither the key nor the item.
 pub struct Conflict {
     table: Box<str>,
     key: Item,
@@ -29,7 +29,7 @@ pub struct Conflict {
 }
 
 impl Conflict {
-    /// A refused write of the item under `key`. `item` is what is stored, if that is known.
+    /// A refused write of the item under `key`. `item` is the stored item, if it is known.
     pub(crate) fn new(
         table: &str,
         schema: &'static Schema,
@@ -50,18 +50,18 @@ impl Conflict {
         }
     }
 
-    /// Says which action of a transaction was refused, counted from 0.
+    /// Sets which action of a transaction was refused, counted from 0.
     pub(crate) fn set_action_index(&mut self, index: usize) {
         self.action_index = Some(index);
     }
 
-    /// Adds what came with the refusal: DynamoDB's reason for each action, and the errors of the other actions.
-    pub(crate) fn add_refusals(&mut self, cancellation_reasons: Vec<String>, others: Vec<Error>) {
+    /// Sets the rest of a refused transaction: DynamoDB's reason for each action, and the errors of the other refused actions.
+    pub(crate) fn add_refusals(&mut self, cancellation_reasons: Vec<String>, other_refusals: Vec<Error>) {
         self.cancellation_reasons = cancellation_reasons;
-        self.other_refusals = others;
+        self.other_refusals = other_refusals;
     }
 
-    /// Says which attempt was refused, also in the refusals that came with it.
+    /// Sets the number of attempts, also in the other refusals of the transaction.
     pub(crate) fn set_attempts(&mut self, attempts: u32) {
         self.attempts = attempts;
         for other in self.other_refusals.iter_mut().filter_map(Error::conflict_mut) {
@@ -69,7 +69,7 @@ impl Conflict {
         }
     }
 
-    /// Takes the stored item away.
+    /// Moves the stored item out of the conflict.
     pub(crate) fn take_item(&mut self) -> Option<Item> {
         self.item.take()
     }
@@ -86,14 +86,14 @@ impl Conflict {
         &self.key
     }
 
-    /// The version that the write expected; 0 if it expected an item without a version, or no item.
+    /// The version that the write expected; 0 if it expected no item, or an item without a version.
     #[must_use]
     pub fn expected(&self) -> u64 {
         self.expected
     }
 
-    /// The version that is stored; 0 if the stored item has none. `None` if the store did not say, or what it holds is no
-    /// version.
+    /// The stored version; 0 if the stored item has none. `None` if there is no [`item`](Self::item), or its version attribute is
+    /// not a version.
     #[must_use]
     pub fn actual(&self) -> Option<u64> {
         StoredVersion::read(self.item.as_ref()?, self.schema).ok().map(StoredVersion::number)
@@ -103,44 +103,44 @@ impl Conflict {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidItem`] if the item does not fit `T`, if there is none, or if the store refused the write without telling it
-    /// and a read for it failed.
+    /// [`Error::InvalidItem`] if the item does not fit `T`, if no item is stored, or if DynamoDB refused the write without
+    /// returning the item and a read of it failed.
     pub fn current<T: DeserializeOwned>(&self) -> Result<T> {
-        let untold =
-            || Invalid::item("", "there is no item, or the store refused the write without telling it");
-        let item = self.item.clone().ok_or_else(untold);
+        let no_item =
+            || Invalid::item("", "there is no item, or DynamoDB refused the write without returning it");
+        let item = self.item.clone().ok_or_else(no_item);
         item.and_then(|item| from_item(item, self.schema)).map_err(|invalid| invalid.in_table(&self.table))
     }
 
-    /// The stored item as the SDK gave it, every attribute included; `None` if the store did not tell it.
+    /// The stored item with every attribute, as the SDK returned it; `None` if no item is stored, or DynamoDB did not return it.
     #[must_use]
     pub fn item(&self) -> Option<&HashMap<String, AttributeValue>> {
         self.item.as_ref()
     }
 
-    /// How many attempts the call made, this last one included. What the SDK sent again by itself does not count, nor does what
-    /// other calls sent for this one.
+    /// The number of attempts that the call made, including the last one. Retries that the SDK makes by itself are not counted,
+    /// and neither are attempts that other calls made for this one.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// Which action of a [`Transaction`](crate::Transaction) was refused, counted from 0; `None` for a write of its own.
+    /// Which action of a [`Transaction`](crate::Transaction) was refused, counted from 0; `None` if the write was not part of
+    /// one.
     #[must_use]
     pub fn action_index(&self) -> Option<usize> {
         self.action_index
     }
 
     /// DynamoDB's reason for each action of the transaction, such as `None`, `ConditionalCheckFailed` or
-    /// `TransactionConflict`; empty for a write of its own.
+    /// `TransactionConflict`; empty if the write was not part of one.
     #[must_use]
     pub fn cancellation_reasons(&self) -> &[String] {
         &self.cancellation_reasons
     }
 
-    /// What else stood in the way of the transaction: a [`Conflict`](Error::Conflict),
-    /// [`AlreadyExists`](Error::AlreadyExists) or [`ConditionFailed`](Error::ConditionFailed) for each other action that was
-    /// refused, in their order.
+    /// The refusals of the transaction's other actions, in their order: one [`Conflict`](Error::Conflict),
+    /// [`AlreadyExists`](Error::AlreadyExists) or [`ConditionFailed`](Error::ConditionFailed) for each action that was refused.
     #[must_use]
     pub fn other_refusals(&self) -> &[Error] {
         &self.other_refusals

@@ -13,34 +13,35 @@ use crate::item::invalid::Invalid;
 /// The result of every call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call did not end in `Ok`.
+/// Why a call did not return `Ok`.
 ///
-/// Neither `Display` nor `Debug` shows what an item holds. [`source`](std::error::Error::source) leads to the SDK's own error, which
-/// tells more: why a request could not be sent, or what DynamoDB says. Log the whole chain, as `{:#}` of `anyhow` does, but
-/// keep in mind that DynamoDB's messages may quote a value.
+/// Neither `Display` nor `Debug` shows an attribute value of an item. [`source`](std::error::Error::source) returns the SDK's own
+/// error with the details: why a request could not be sent, or DynamoDB's message. Log the whole chain, as `{:#}` of `anyhow`
+/// does, but keep in mind that DynamoDB's messages may quote a value.
 ///
 /// | error | the write |
 /// |---|---|
 /// | `Conflict`, `NotFound`, `ConditionFailed` | was not applied and never will be |
-/// | `AlreadyExists` | the same; after a lost or late reply, as long as the item is there |
+/// | `AlreadyExists` | the same; after a lost or late reply, only as long as the item exists |
 /// | `OutcomeUnknown` | may or may not have been applied |
 /// | `VersionOverflow`, `InvalidItem`, `InvalidRequest` | was not sent |
 /// | `Busy`, `Sdk` | was not applied |
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Another writer changed the item since it was read. [`Conflict::current`] is the item as it is now. (Where the store
-    /// refuses a write without telling the item, and a read for it fails as well, any refusal is a conflict without item.)
+    /// Another writer changed the item since it was read. [`Conflict::current`] returns the item as it is now. If DynamoDB
+    /// refuses a write without returning the item, and a read of the item fails as well, every refusal is a conflict without an
+    /// item.
     #[error("{0}")]
     Conflict(Box<Conflict>),
 
-    /// The item to create is there already. [`Conflict::current`] is the item as it is now. After a lost or late reply the create was
-    /// not applied so far, and never is while the item is there: see
-    /// [a late copy](crate::guide::what_ok_means#a-late-copy-of-a-create).
+    /// The item to create exists already. [`Conflict::current`] returns the item as it is now. After a lost or late reply, the
+    /// create has not been applied so far, and cannot be applied while the item exists: see [a late
+    /// copy](crate::guide::what_ok_means#a-late-copy-of-a-create).
     #[error("an item with this key already exists in table \"{}\"", .0.table())]
     AlreadyExists(Box<Conflict>),
 
-    /// The item to write does not exist, or no longer.
+    /// The item to write does not exist, or no longer exists.
     #[error("no item is stored under this key")]
     NotFound,
 
@@ -48,16 +49,17 @@ pub enum Error {
     #[error("the condition does not hold for the item in table \"{}\"", .0.table())]
     ConditionFailed(Box<Conflict>),
 
-    /// A reply was lost, or did not come before the deadline, and whether the write was applied could not be found out. Nothing
-    /// else was tried: read the item and decide. Creates end so more often than other writes, since they are not sent again; see
-    /// [`Table::create`](crate::Table::create), and [`in_transaction`](crate::call::Create::in_transaction), which is sent again.
+    /// A reply was lost, or did not arrive before the deadline, and dynalock could not determine whether the write was applied.
+    /// It did not try a different write: read the item and decide. Creates return this error more often than other writes, since
+    /// they are not sent again; see [`Table::create`](crate::Table::create). A create
+    /// [`in_transaction`](crate::call::Create::in_transaction) is sent again.
     #[error(transparent)]
     OutcomeUnknown(Box<UnknownOutcome>),
 
     /// The version cannot be raised within its type. Nothing was written.
-    #[error("{}: the version cannot grow beyond {max}, the maximum of its type", place(table, attribute))]
+    #[error("{}: the version cannot grow beyond {max}, the maximum of its type", location(table, attribute))]
     VersionOverflow {
-        /// The table; empty where a write was built without one.
+        /// The table; empty if the write was built without one.
         table: Box<str>,
         /// The version attribute.
         attribute: &'static str,
@@ -66,28 +68,28 @@ pub enum Error {
     },
 
     /// An item does not fit its struct, or a struct does not fit DynamoDB. Nothing was written.
-    #[error("{}: {problem}", place(table, attribute))]
+    #[error("{}: {problem}", location(table, attribute))]
     InvalidItem {
-        /// The table; empty where a write was built without one.
+        /// The table; empty if the write was built without one.
         table: Box<str>,
-        /// The attribute at fault; empty where serde doesn't tell.
+        /// The attribute that does not fit; empty if serde does not report it.
         attribute: Box<str>,
         /// What was found and what was expected, without the value.
         problem: Box<str>,
     },
 
     /// The call cannot be carried out as asked. No item was written.
-    #[error("{}{problem}", prefix(table))]
+    #[error("{}{problem}", table_prefix(table))]
     InvalidRequest {
-        /// The table; empty where a write was built without one, and where it is about a transaction as a whole.
+        /// The table; empty if the write was built without one, or if the error is about a transaction as a whole.
         table: Box<str>,
         /// What is wrong with the call.
         problem: Box<str>,
     },
 
-    /// Other calls of this process for the same item, or other items of a batch, came first and took too long, or too many of
-    /// them wait already. Nothing was written. Also where DynamoDB does not answer those who come first: their errors tell why.
-    /// See [`Table::update`](crate::Table::update) and [`WriteAll::deadline`](crate::call::WriteAll::deadline).
+    /// Earlier calls of this process for the same item, or earlier items of a batch, took too long, or too many calls wait
+    /// already. Nothing was written. If the cause is that DynamoDB does not answer the earlier calls, their errors show why. See
+    /// [`Table::update`](crate::Table::update) and [`WriteAll::deadline`](crate::call::WriteAll::deadline).
     #[error("table \"{table}\": {problem}")]
     Busy {
         /// The table.
@@ -101,7 +103,8 @@ pub enum Error {
     Sdk(Box<SdkFailure>),
 }
 
-fn place(table: &str, attribute: &str) -> String {
+/// Where an error is, for its message.
+fn location(table: &str, attribute: &str) -> String {
     match (table, attribute) {
         ("", "") => "item".into(),
         ("", attribute) => format!("attribute \"{attribute}\""),
@@ -110,21 +113,25 @@ fn place(table: &str, attribute: &str) -> String {
     }
 }
 
-fn prefix(table: &str) -> String {
+/// The beginning of a message that names its table, if there is one.
+fn table_prefix(table: &str) -> String {
     if table.is_empty() { String::new() } else { format!("table \"{table}\": ") }
 }
 
 impl Error {
-    /// Whether another writer was faster: [`Conflict`](Self::Conflict) or [`AlreadyExists`](Self::AlreadyExists).
+    /// Whether another writer changed the item first: [`Conflict`](Self::Conflict) or [`AlreadyExists`](Self::AlreadyExists).
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict(_) | Self::AlreadyExists(_))
     }
 
-    /// Whether the same work may succeed if it is done again from a fresh read: a conflict, throttling, a failed
-    /// connection, or too many calls for one item. Never for [`OutcomeUnknown`](Self::OutcomeUnknown), since doing it again
-    /// could apply it twice; nor for [`AlreadyExists`](Self::AlreadyExists), since the same create would be refused again. (Of
-    /// `update_or_create` and `transact`, whose next run would find the item, ask [`is_conflict`](Self::is_conflict) as well.)
+    /// Whether the same work may succeed if it is done again from a fresh read: after a conflict, throttling, a failed
+    /// connection, or too many calls for one item.
+    ///
+    /// `false` for [`OutcomeUnknown`](Self::OutcomeUnknown), since doing the work again could apply it twice. `false` for
+    /// [`AlreadyExists`](Self::AlreadyExists) too, since the same create would be refused again. The next run of an
+    /// `update_or_create` or a `transact` would find the item instead: after these, check [`is_conflict`](Self::is_conflict) as
+    /// well.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -134,9 +141,10 @@ impl Error {
         }
     }
 
+    /// The [`name`](Self::name) of `OutcomeUnknown`.
     pub(crate) const UNKNOWN: &str = "outcome_unknown";
 
-    /// What traces call it.
+    /// The name of the error in traces.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Conflict(_) => "conflict",
@@ -152,7 +160,7 @@ impl Error {
         }
     }
 
-    /// The refused write, where it is that.
+    /// The refused write, if the error is about one.
     pub(crate) fn conflict(&self) -> Option<&Conflict> {
         match self {
             Self::Conflict(conflict) | Self::AlreadyExists(conflict) | Self::ConditionFailed(conflict) => {
@@ -162,7 +170,7 @@ impl Error {
         }
     }
 
-    /// The same, to tell more of it.
+    /// The refused write, if the error is about one, to add details to it.
     pub(crate) fn conflict_mut(&mut self) -> Option<&mut Conflict> {
         match self {
             Self::Conflict(conflict) | Self::AlreadyExists(conflict) | Self::ConditionFailed(conflict) => {
@@ -174,7 +182,7 @@ impl Error {
 }
 
 impl Invalid {
-    /// The error of a call for `table`; an empty one where a call is for none, or for several.
+    /// The error of a call for `table`, which is empty if the call is for no table, or for several.
     pub(crate) fn in_table(self, table: &str) -> Error {
         let table = table.into();
         match self {

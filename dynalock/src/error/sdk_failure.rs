@@ -1,4 +1,4 @@
-//! Requests that came to nothing: DynamoDB's own answer, or that none came.
+//! The failure of a request: DynamoDB's error answer, or the reason why there is no usable answer.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -16,7 +16,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 pub struct SdkFailure {
     operation: &'static str,
     table: Box<str>,
-    /// The SDK's error if it is DynamoDB's own answer; anything else if there is no answer, or none that could be read.
+    /// An `aws_sdk_dynamodb::Error` if DynamoDB answered. Any other error if there was no answer, or none that could be read.
     cause: Arc<dyn StdError + Send + Sync>,
     worth: Worth,
 }
@@ -31,12 +31,12 @@ impl SdkFailure {
         Self { operation, table: table.into(), cause: cause.into().into(), worth }
     }
 
-    /// How many attempts it is worth, apart from any doubt that it leaves.
+    /// How many attempts the request is worth after this failure, whether or not the failure is ambiguous.
     pub(crate) fn worth(&self) -> Worth {
         self.worth
     }
 
-    /// Whether it may go away without a change to the request, or to the client.
+    /// Whether a retry may succeed without a change to the request or to the client.
     pub(crate) fn is_retryable(&self) -> bool {
         self.worth >= Worth::Few
     }
@@ -48,7 +48,8 @@ impl SdkFailure {
                 .code()
                 .is_some_and(|code| ErrorClass::from_code(code, error.message()).is_table_wide());
         }
-        // An interceptor of the client's may have looked at the item.
+        // Without an answer, the cause is a connection or a client, which every write shares. An interceptor of the client is the
+        // exception: it may have refused this item.
         let mut causes = std::iter::successors(self.source(), |&error| error.source());
         !causes.any(<dyn StdError>::is::<InterceptorError>)
     }
@@ -65,14 +66,15 @@ impl SdkFailure {
         &self.table
     }
 
-    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB gave no error as its answer, or if the
-    /// deadline came while the SDK waited to send the request again.
+    /// DynamoDB's error code, such as `ThrottlingException`; `None` if DynamoDB did not answer with an error, or if the deadline
+    /// passed while the SDK waited to retry.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.as_service_error()?.code()
     }
 
-    /// DynamoDB's answer as the SDK's typed error; `None` if it gave none, as where the request did not reach it.
+    /// DynamoDB's answer as the SDK's typed error; `None` if DynamoDB did not answer, for example because the request did not
+    /// reach it.
     #[must_use]
     pub fn as_service_error(&self) -> Option<&aws_sdk_dynamodb::Error> {
         self.cause.downcast_ref()
@@ -95,7 +97,7 @@ impl fmt::Display for SdkFailure {
     }
 }
 
-/// Leaves the cause to [`source`](StdError::source): the SDK's errors may print what the item holds.
+/// Omits the cause, which [`source`](StdError::source) returns: the SDK's errors may print attribute values.
 impl fmt::Debug for SdkFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SdkFailure")

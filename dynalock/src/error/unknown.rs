@@ -1,4 +1,4 @@
-//! A write whose outcome is unknown, and how to find it out later.
+//! The unknown outcome of a write, and what a later read of the item shows about it.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -11,9 +11,9 @@ use crate::item::Item;
 use crate::write::intent::Intent;
 use crate::write::verdict::was_applied;
 
-/// A write whose fate could not be found out in time.
+/// A write whose outcome could not be determined in time.
 ///
-/// It may still be found out later: read the item, strongly consistent, and ask [`was_applied`](Self::was_applied).
+/// A later read may still determine it: read the item, strongly consistent, and pass it to [`was_applied`](Self::was_applied).
 pub struct UnknownOutcome {
     table: Box<str>,
     key: Item,
@@ -26,7 +26,7 @@ impl UnknownOutcome {
         Self { table: table.into(), key, write, cause }
     }
 
-    /// Why the outcome could not be found out, where there is an error that says it.
+    /// The error that kept the outcome unknown, if there is one.
     pub(crate) fn cause(&self) -> Option<&Error> {
         self.cause.as_ref()
     }
@@ -55,13 +55,15 @@ impl UnknownOutcome {
         self.write.next_version
     }
 
-    /// What the item, as a later read finds it, says about the write: it was applied, it was not and never will be, or
-    /// `None`: still unknown. For a create, alone or in a transaction, `Some(false)` means: not so far, and
-    /// [never while that item is there](crate::guide::what_ok_means#a-late-copy-of-a-create).
+    /// Whether the write was applied, as far as a later read of the item shows.
     ///
-    /// `stored` is what a strongly consistent read of the [`key`](Self::key) with the SDK returned, every attribute
-    /// included. A write that is not applied yet may still be under way for minutes, so an item at the
-    /// [`expected`](Self::expected) version says nothing.
+    /// `Some(true)` means that it was applied, `Some(false)` that it was not and never will be, and `None` that its outcome is
+    /// still unknown. For a create, alone or in a transaction, `Some(false)` means that it has not been applied so far, and
+    /// [cannot be applied while that item exists](crate::guide::what_ok_means#a-late-copy-of-a-create).
+    ///
+    /// `stored` is the item that a strongly consistent read of the [`key`](Self::key) with the SDK returned, with every
+    /// attribute. A write that is not applied yet may still be under way for minutes, so an item at the
+    /// [`expected`](Self::expected) version proves nothing.
     ///
     /// ```no_run
     /// # async fn example(client: aws_sdk_dynamodb::Client, error: dynalock::Error) -> Result<(), Box<dyn std::error::Error>> {
@@ -71,7 +73,7 @@ impl UnknownOutcome {
     ///     match unknown.was_applied(item.as_ref()) {
     ///         Some(true) => {}  // done
     ///         Some(false) => {} // do it again
-    ///         None => {}        // ask again later, or ask a person
+    ///         None => {}        // read again later, or ask a person
     ///     }
     /// }
     /// # Ok(())
@@ -83,7 +85,7 @@ impl UnknownOutcome {
     }
 }
 
-/// Shows no key.
+/// Omits the key, which is part of the item's data.
 impl fmt::Debug for UnknownOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnknownOutcome")
@@ -97,15 +99,15 @@ impl fmt::Debug for UnknownOutcome {
 
 impl fmt::Display for UnknownOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a reply from table \"{}\" was lost, and whether ", self.table)?;
+        write!(f, "a reply from table \"{}\" was lost, and it is unknown whether ", self.table)?;
         match self.intended() {
-            Some(version) => write!(f, "version {version} was written is unknown"),
-            None => write!(f, "the item was deleted is unknown"),
+            Some(version) => write!(f, "version {version} was written"),
+            None => write!(f, "the item was deleted"),
         }?;
         if self.write.is_lone_create() {
             f.write_str(
-                "; `create(..).in_transaction()` is sent again, for two write units, but not in a table with multi-Region \
-                 strong consistency, which has no transactions",
+                "; `create(..).in_transaction()` is sent again after a lost reply, for twice the write units, but not in a table \
+                 with multi-Region strong consistency, which has no transactions",
             )?;
         }
         Ok(())

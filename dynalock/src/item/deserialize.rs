@@ -1,4 +1,4 @@
-//! An item as a struct, by way of its `Deserialize`.
+//! The deserialization of an item into a struct, by means of its `Deserialize`.
 
 use std::borrow::Cow;
 use std::collections::hash_map;
@@ -12,20 +12,20 @@ use crate::item::invalid::{Invalid, Unfit};
 use crate::item::schema::{Schema, is_stamp_slot};
 use crate::item::{Item, StoredVersion, type_name};
 
-/// Deserializes an item. Write stamps are left out, and a version that is absent or NULL reads as 0.
+/// Deserializes an item. Write stamps are omitted, and a version that is absent or NULL reads as 0.
 pub(crate) fn from_item<T: DeserializeOwned>(item: Item, schema: &Schema) -> Result<T, Invalid> {
     let version = StoredVersion::read(&item, schema)?.number();
-    let entries = item.into_iter();
-    let reader = ItemReader { entries, schema, version: Some(version), next: None };
+    let reader = ItemReader { entries: item.into_iter(), schema, version: Some(version), next: None };
     Ok(T::deserialize(reader)?)
 }
 
-/// Hands an item to serde, attribute by attribute, so that an error knows which one it was.
+/// A deserializer that passes an item to serde attribute by attribute, so that an error can name the attribute.
 struct ItemReader<'a> {
     entries: hash_map::IntoIter<String, AttributeValue>,
     schema: &'a Schema,
-    /// The version, until it has been handed over.
+    /// The version, until it has been passed to serde.
     version: Option<u64>,
+    /// The attribute whose name has been passed to serde, and whose value is next.
     next: Option<(Cow<'a, str>, AttributeValue)>,
 }
 
@@ -55,6 +55,7 @@ impl<'de> de::MapAccess<'de> for ItemReader<'_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unfit> {
         let version = self.schema.version;
+        // The version comes last, and as a number even where it is absent or NULL: no struct needs a default for it.
         let stored = self.entries.by_ref().find(|(name, _)| name != version && !is_stamp_slot(name));
         self.next = match stored {
             Some((name, value)) => Some((name.into(), value)),

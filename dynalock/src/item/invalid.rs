@@ -1,14 +1,14 @@
-//! What is wrong with a call or with its data, before anybody asks for which table. Nothing was sent.
+//! The problem of a call or of its data, found before anything is sent. It does not name the table yet.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::{de, ser};
 
-/// Becomes an [`Error`](crate::Error) when the table is named.
+/// Why a call is refused before it is sent. It becomes an [`Error`](crate::Error) once its table is known.
 #[derive(Debug)]
 pub enum Invalid {
-    /// An item does not fit its struct, or a struct does not fit DynamoDB. Without an attribute where none is known.
+    /// An item does not fit its struct, or a struct does not fit DynamoDB. `attribute` is empty if it is not known.
     Item { attribute: Box<str>, problem: Box<str> },
     /// The call cannot be carried out as asked.
     Request { problem: Box<str> },
@@ -28,11 +28,11 @@ impl Invalid {
 
 impl From<getrandom::Error> for Invalid {
     fn from(_: getrandom::Error) -> Self {
-        Self::request("the operating system gave no random bytes")
+        Self::request("the operating system returned no random bytes")
     }
 }
 
-/// An attribute and its field that do not fit each other, and why. serde's own messages are dropped: they may quote values.
+/// An attribute and the reason why it does not fit its field. serde's own messages are dropped, since they may quote values.
 #[derive(Debug)]
 pub(crate) struct Unfit(pub(crate) Cow<'static, str>, pub(crate) Cow<'static, str>);
 
@@ -50,6 +50,7 @@ impl From<Unfit> for Invalid {
     }
 }
 
+// Each of these methods drops the message or the value that serde passes.
 impl ser::Error for Unfit {
     fn custom<M: fmt::Display>(_: M) -> Self {
         Self("".into(), "the struct's serialization failed".into())
@@ -66,10 +67,10 @@ impl de::Error for Unfit {
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self(field.into(), "the attribute is there twice, under its name and an alias".into())
+        Self(field.into(), "the attribute is stored twice, under its name and under an alias".into())
     }
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Self(field.to_owned().into(), "the struct has no such field and denies unknown ones".into())
+        Self(field.to_owned().into(), "the struct has no such field, and denies unknown fields".into())
     }
 }

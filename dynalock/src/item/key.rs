@@ -1,4 +1,4 @@
-//! What a caller may pass as a key, and the key attributes that come of it.
+//! The key of an item: what a caller may pass as one, and the key attributes that it becomes.
 
 use std::marker::PhantomData;
 
@@ -12,12 +12,12 @@ use crate::item::{self, Item, serialize};
 
 /// The key type of a struct with a partition key of type `P` and a sort key of type `S`.
 ///
-/// Pass `(partition, sort)` where such a key is asked for.
+/// Pass `(partition, sort)` to a call that takes such a key.
 #[derive(Debug)]
 pub struct PartitionAndSort<P, S>(PhantomData<fn() -> (P, S)>);
 
-/// Values that can be passed as a key of type `K`: a `K`, a `&K`, a `&str` for a `String`, and a pair of these for a
-/// partition key with a sort key. Generic functions take an `impl IntoKey<T::Key>`.
+/// A value that can be passed as a key of type `K`: a `K`, a `&K`, a `&str` for a `String`, and a pair of these for a partition
+/// key with a sort key. A generic function takes an `impl IntoKey<T::Key>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be used as a key of type `{K}`",
     label = "expected a key of type `{K}`",
@@ -73,6 +73,7 @@ pub struct KeyValue {
     sort: Option<AttributeValue>,
 }
 
+/// Shows nothing of the key, which is part of the item's data.
 impl std::fmt::Debug for KeyValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("KeyValue(..)")
@@ -81,9 +82,9 @@ impl std::fmt::Debug for KeyValue {
 
 impl KeyValue {
     fn new<K: Serialize + ?Sized>(key: &K) -> Result<Self, Invalid> {
-        let no_form =
-            || Invalid::request("the key has no form in DynamoDB; expected a string, an integer or bytes");
-        serialize::value(key).map(|partition| Self { partition, sort: None }).ok_or_else(no_form)
+        let no_type =
+            || Invalid::request("DynamoDB has no type for the key; expected a string, an integer or bytes");
+        serialize::value(key).map(|partition| Self { partition, sort: None }).ok_or_else(no_type)
     }
 
     /// The key attributes of an item that `schema` describes.
@@ -100,7 +101,7 @@ impl KeyValue {
     }
 }
 
-/// A key as something to compare and to hash. Numbers are compared by their value, as DynamoDB does: it keeps no notation.
+/// A key that can be compared and hashed. Two notations of one number are equal: DynamoDB stores the number, not its notation.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct KeyId(Vec<(u8, Vec<u8>)>);
 
@@ -110,8 +111,9 @@ impl KeyId {
         let values = schema.key_attributes().filter_map(|key| item.get(key.name));
         let bytes = |value: &AttributeValue| match value {
             AttributeValue::S(text) => (b'S', text.clone().into_bytes()),
-            AttributeValue::N(number) => match exactly(number) {
-                Some(exact) => (b'N', exact),
+            AttributeValue::N(number) => match canonical_number(number) {
+                Some(canonical) => (b'N', canonical),
+                // Not a number. DynamoDB refuses it later; until then it equals only itself.
                 None => (b'?', number.clone().into_bytes()),
             },
             AttributeValue::B(bytes) => (b'B', bytes.clone().into_inner()),
@@ -121,9 +123,9 @@ impl KeyId {
     }
 }
 
-/// The value of a number, the same for each of its notations: sign, exponent and the digits that count. `None` if it is no
-/// decimal number.
-fn exactly(number: &str) -> Option<Vec<u8>> {
+/// A number in a form that is the same for each of its notations: sign, exponent, and the digits between leading and trailing
+/// zeros. Empty for 0, and `None` for a text that is not a decimal number.
+fn canonical_number(number: &str) -> Option<Vec<u8>> {
     let (is_negative, unsigned) = match number.strip_prefix('-') {
         Some(unsigned) => (true, unsigned),
         None => (false, number.strip_prefix('+').unwrap_or(number)),
@@ -139,18 +141,18 @@ fn exactly(number: &str) -> Option<Vec<u8>> {
     }
     let Some(first) = digits.iter().position(|&digit| digit != b'0') else { return Some(Vec::new()) };
     let end = digits.iter().rposition(|&digit| digit != b'0')? + 1;
-    // What is left counts units of this power of ten.
+    // The remaining digits are a whole number, in units of this power of ten.
     let power =
         i64::from(exponent) - i64::try_from(fraction.len()).ok()? + i64::try_from(digits.len() - end).ok()?;
-    let exact = std::iter::once(u8::from(is_negative)).chain(power.to_be_bytes());
-    Some(exact.chain(digits[first..end].iter().copied()).collect())
+    let sign_and_power = std::iter::once(u8::from(is_negative)).chain(power.to_be_bytes());
+    Some(sign_and_power.chain(digits[first..end].iter().copied()).collect())
 }
 
-/// What is wrong with a key that is a floating-point number.
+/// The problem of a key that is a floating-point number.
 pub(crate) const FLOAT: &str =
     "the type of this key is a floating-point number, but a key is a string, an integer or bytes";
 
-/// Refuses what DynamoDB would refuse as a key, and numbers of a type that is not exact.
+/// Refuses a key value that DynamoDB would refuse, and floating-point numbers, which are not exact.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys>
 pub(crate) fn check_key_value(
@@ -172,11 +174,11 @@ pub(crate) fn check_key_value(
             return Err(Invalid::item(name, problem));
         }
     };
-    let most = if name == schema.partition_key.name { 2048 } else { 1024 };
+    let max_bytes = if name == schema.partition_key.name { 2048 } else { 1024 };
     match bytes {
         0 => Err(Invalid::item(name, "a key must not be empty")),
-        bytes if bytes > most => {
-            let problem = format!("the key takes {bytes} bytes, but at most {most} are allowed");
+        bytes if bytes > max_bytes => {
+            let problem = format!("the key takes {bytes} bytes, but at most {max_bytes} are allowed");
             Err(Invalid::item(name, problem))
         }
         _ => Ok(()),
@@ -195,8 +197,10 @@ mod tests {
     #[test]
     fn equal_numbers_are_one_key_and_others_are_several() {
         let largest = "99999999999999999999999999999999999999";
-        let (beyond, tenfold) = ("99999999999999999999999999999999999998", format!("{largest}0"));
-        let (shifted, scientific) = (format!("{largest}.0"), format!("9.{}E37", &largest[1..]));
+        let neighbour = "99999999999999999999999999999999999998";
+        let tenfold = format!("{largest}0");
+        let with_fraction = format!("{largest}.0");
+        let scientific = format!("9.{}E37", &largest[1..]);
         let groups: [&[&str]; 12] = [
             &["0", "-0", "+0", "00", "0.0", "-0.00", "0E5", "0e-5", ".0", "0."],
             &["1", "+1", "01", "1.0", "1.", "10e-1", "0.1E1", "0.01e+2"],
@@ -206,8 +210,8 @@ mod tests {
             &["0.5", ".5", "5e-1", "0.50", "05E-1"],
             &["0.05", "5e-2"],
             &["0.0000001", "1E-7", "1e-07"],
-            &[largest, &shifted, &scientific],
-            &[beyond],
+            &[largest, &with_fraction, &scientific],
+            &[neighbour],
             &[&tenfold],
             &["1E-130"],
         ];
@@ -220,10 +224,10 @@ mod tests {
         }
     }
 
-    /// Such things are for DynamoDB to refuse, and no two of them are taken for one.
+    /// DynamoDB refuses such values later. Until then, no two of them are one key.
     #[test]
-    fn what_is_no_number_is_a_key_of_its_own() {
-        let none = [
+    fn a_text_that_is_no_number_is_a_key_of_its_own() {
+        let texts = [
             "",
             "-",
             "+",
@@ -239,9 +243,9 @@ mod tests {
             "1 ",
             "\u{661}",
         ];
-        for (place, one) in none.iter().enumerate() {
-            for (other_place, other) in none.iter().enumerate() {
-                assert_eq!(id(one) == id(other), place == other_place, "{one} {other}");
+        for (index, one) in texts.iter().enumerate() {
+            for (other_index, other) in texts.iter().enumerate() {
+                assert_eq!(id(one) == id(other), index == other_index, "{one} {other}");
             }
             assert!(id(one) != id("0") && id(one) != id("1"), "{one}");
         }

@@ -1,4 +1,4 @@
-//! A deserializer that answers nothing and remembers what a type asked for: its DynamoDB key type.
+//! The DynamoDB key type of a Rust type, found by a deserializer that returns no value and records what the type asks for.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use aws_sdk_dynamodb::types::ScalarAttributeType;
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// What a Rust type says of the keys that serde makes of its values.
+/// The DynamoDB type of the keys that serde makes of a Rust type's values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyType {
-    /// All of them have this type.
+    /// All keys have this type.
     Scalar(ScalarAttributeType),
-    /// They are floating-point numbers, which are no keys: what is equal in the program may differ in the store.
+    /// The keys are floating-point numbers, which dynalock refuses: numbers that are equal in the program may differ in DynamoDB.
     Float,
-    /// Nothing without a value, as types that ask the format what it holds.
+    /// The type cannot be found without a value, for example because it asks the format what it holds.
     Unknown,
 }
 
@@ -25,13 +25,14 @@ pub(crate) fn key_type_of<K: DeserializeOwned>() -> KeyType {
     }
 }
 
+/// The deserializer that records the type.
 struct KeyTypeProbe;
 
 const STRING: KeyType = KeyType::Scalar(ScalarAttributeType::S);
 const NUMBER: KeyType = KeyType::Scalar(ScalarAttributeType::N);
 const BYTES: KeyType = KeyType::Scalar(ScalarAttributeType::B);
 
-/// Every answer is this error: what was asked for ends the deserialization and is all that counts.
+/// The error that every method of the probe returns: it ends the deserialization, and holds the type that was asked for.
 #[derive(Debug)]
 struct Recorded(KeyType);
 
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_tells_the_key_type_that_serde_gives_its_values() {
+    fn a_type_has_the_key_type_that_serde_gives_its_values() {
         assert_recorded!(STRING => String, char, Box<str>, Newtype<String>, Unit, Newtype<Unit>);
         assert_recorded!(NUMBER => u8, u16, u32, u64, i8, i16, i32, i64);
         assert_recorded!(NUMBER => Newtype<u64>, Newtype<Newtype<i8>>, Transparent, Positive);
@@ -189,12 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn a_float_is_told_however_it_is_wrapped() {
+    fn a_float_is_recognized_in_any_newtype() {
         assert_recorded!(KeyType::Float => f32, f64, Newtype<f64>, Newtype<Newtype<f32>>);
     }
 
     #[test]
-    fn a_type_that_does_not_say_or_is_no_key_tells_nothing() {
+    fn a_type_that_is_no_key_or_asks_the_format_is_unknown() {
         assert_recorded!(KeyType::Unknown => Nothing, Untagged, bool, u128, i128, (), Option<String>, Vec<u8>, (u8, u8));
         assert_recorded!(KeyType::Unknown => Fields, HashMap<String, String>, Newtype<bool>, [u8; 4]);
     }

@@ -18,32 +18,32 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::item::invalid::Invalid;
 use crate::item::schema::Schema;
 
-/// An item as the SDK holds it.
+/// An item in the SDK's form: attribute names and values.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// The attributes of an item in the order in which serde gave them.
+/// The attributes of an item, in the order in which serde wrote them.
 pub(crate) type Attributes = Vec<(Cow<'static, str>, AttributeValue)>;
 
 /// The version attribute of a stored item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StoredVersion {
-    /// The item was written before it had a version.
+    /// The item has no version attribute.
     Absent,
-    /// As `Absent`, by a writer that stores missing values as NULL.
+    /// The version attribute is NULL: a writer that stores missing values as NULL wrote the item.
     Null,
-    /// The version; 0 means the same as `Absent`.
+    /// The version attribute is a number; 0 means that the item has no version yet.
     Number(u64),
 }
 
 impl StoredVersion {
-    /// Reads the version of `item`, or says what stands there instead.
+    /// Reads the version of `item`, and refuses an attribute that is not a version.
     pub(crate) fn read(item: &Item, schema: &Schema) -> Result<Self, Invalid> {
         let problem = match item.get(schema.version) {
             None => return Ok(Self::Absent),
             Some(AttributeValue::Null(_)) => return Ok(Self::Null),
             Some(AttributeValue::N(digits)) => match digits.parse() {
                 Ok(number) => return Ok(Self::Number(number)),
-                Err(_) => "found a number that is no version",
+                Err(_) => "found a number that is not a version",
             },
             Some(other) => &format!("found {}", type_name(other)),
         };
@@ -51,7 +51,7 @@ impl StoredVersion {
         Err(Invalid::item(schema.version, format!("{problem}; {expected}")))
     }
 
-    /// The version as a number; 0 where none is stored.
+    /// The version as a number; 0 if the item has none.
     pub(crate) fn number(self) -> u64 {
         match self {
             Self::Absent | Self::Null => 0,
@@ -60,7 +60,7 @@ impl StoredVersion {
     }
 }
 
-/// What an attribute value is, in words that hold no data.
+/// The type of an attribute value for messages, which must not show the value itself.
 pub(crate) fn type_name(value: &AttributeValue) -> &'static str {
     match value {
         AttributeValue::S(_) => "a string",
@@ -77,7 +77,7 @@ pub(crate) fn type_name(value: &AttributeValue) -> &'static str {
     }
 }
 
-/// The item of a key and the other attributes, with room for a version and a stamp.
+/// The item with this key and these attributes, and with capacity for a version and a stamp.
 pub(crate) fn joined(key: Item, attributes: Attributes) -> Item {
     let mut item = key;
     item.reserve(attributes.len() + 2);

@@ -1,4 +1,4 @@
-//! What the derive knows about a struct: its keys, its version, its attributes.
+//! The schema of a struct, as the derive generates it: its keys, its version and its attributes.
 
 use std::fmt;
 
@@ -6,23 +6,23 @@ use serde::de::DeserializeOwned;
 
 use crate::item::key_type::{self, KeyType};
 
-/// What `#[derive(Versioned)]` found out about a struct, as constant data.
+/// The description of a struct that `#[derive(Versioned)]` generates, as constant data.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
     /// The struct's name, for messages.
     pub name: &'static str,
     /// The attribute of the partition key.
     pub partition_key: KeyAttribute,
-    /// The attribute of the sort key, where there is one.
+    /// The attribute of the sort key, if there is one.
     pub sort_key: Option<KeyAttribute>,
     /// The name of the version attribute.
     pub version: &'static str,
-    /// The names of every attribute that serde may write for a declared field, in the order of the fields. Entries of a
-    /// flattened field are not known here.
+    /// The names of all attributes that serde may write for a declared field, in the order of the fields. The entries of a
+    /// flattened field are not among them.
     pub attributes: &'static [&'static str],
-    /// The attributes that serde also reads under another name: the name that it writes, then the other.
+    /// The attributes that serde also reads under another name: the name that it writes, then the other name.
     pub aliases: &'static [(&'static str, &'static str)],
-    /// What the first version is.
+    /// The first version of an item.
     pub start: Start,
     /// How much one write raises the version, at least 1.
     pub step: u64,
@@ -41,8 +41,8 @@ impl Schema {
     }
 }
 
-/// The slots of write stamps that any application may use. How many are in use is the `stamps` setting of its struct; applications with
-/// different settings read each other's stamps.
+/// The attribute names of the slots for write stamps. The `stamps` setting of a struct says how many of them its writes use. A
+/// judgement reads all 32, so that applications with different settings find each other's stamps.
 pub(crate) const STAMP_SLOTS: [&str; 32] = [
     "_stamp0", "_stamp1", "_stamp2", "_stamp3", "_stamp4", "_stamp5", "_stamp6", "_stamp7", "_stamp8",
     "_stamp9", "_stamp10", "_stamp11", "_stamp12", "_stamp13", "_stamp14", "_stamp15", "_stamp16",
@@ -50,8 +50,9 @@ pub(crate) const STAMP_SLOTS: [&str; 32] = [
     "_stamp25", "_stamp26", "_stamp27", "_stamp28", "_stamp29", "_stamp30", "_stamp31",
 ];
 
-/// Whether `attribute` is one of the 32 names that are kept for write stamps.
+/// Whether `attribute` is one of the 32 names that are reserved for write stamps.
 pub(crate) fn is_stamp_slot(attribute: &str) -> bool {
+    // Most names do not begin so, and need no search.
     attribute.starts_with("_stamp") && STAMP_SLOTS.contains(&attribute)
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn is_stamp_slot(attribute: &str) -> bool {
 pub struct KeyAttribute {
     /// The attribute's name in DynamoDB.
     pub name: &'static str,
-    /// Finds the attribute's DynamoDB type from the Rust type of the field.
+    /// Returns the attribute's DynamoDB type, which follows from the Rust type of the field.
     pub scalar_type: fn() -> KeyType,
 }
 
@@ -75,13 +76,13 @@ impl fmt::Debug for KeyAttribute {
 pub enum Start {
     /// A fixed number, at least 1.
     At(u64),
-    /// The time of the first write in microseconds since 1970, so that an item that is deleted and created again never
-    /// uses a version twice. That holds while no clock lags behind the clock of whoever created the key before, and
-    /// versions are raised by fewer than a million a second.
+    /// The time of the first write in microseconds since 1970, so that an item that is deleted and created again never uses a
+    /// version twice. This holds as long as no clock is behind the clock of the previous writer that created the key, and
+    /// versions rise by less than a million a second.
     Clock,
 }
 
-/// The DynamoDB type that serde gives to values of `K`.
+/// The DynamoDB type of the values that serde makes of a `K`.
 #[must_use]
 pub fn scalar_type<K: DeserializeOwned>() -> KeyType {
     key_type::key_type_of::<K>()
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     impl Schema {
-        /// What the unit tests write: a key `id`, a version `version`, and the attributes `a`, `b` and `c`.
+        /// The schema of the unit tests: a key `id`, a version `version`, and the attributes `a`, `b` and `c`.
         pub(crate) const EXAMPLE: &'static Self = &Self {
             name: "Example",
             partition_key: KeyAttribute { name: "id", scalar_type: scalar_type::<String> },

@@ -1,4 +1,4 @@
-//! A struct as attributes, by way of its `Serialize`.
+//! The serialization of a struct into attributes, by means of its `Serialize`.
 
 use std::borrow::Cow;
 
@@ -9,15 +9,15 @@ use crate::item::Attributes;
 use crate::item::invalid::{Invalid, Unfit};
 use crate::item::schema::is_stamp_slot;
 
-/// One value as an attribute; `None` if DynamoDB has no type for it.
+/// One value as an attribute value; `None` if DynamoDB has no type for it.
 pub(crate) fn value<T: Serialize + ?Sized>(value: &T) -> Option<AttributeValue> {
     let value = serde_dynamo::to_attribute_value::<&T, serde_dynamo::AttributeValue>(value).ok()?.into();
     Some(value).filter(is_finite)
 }
 
-/// Whether there is neither NaN nor infinity in it, which DynamoDB has no form for.
+/// Whether a value contains neither NaN nor infinity, which DynamoDB cannot store.
 fn is_finite(value: &AttributeValue) -> bool {
-    // Every finite number ends with a digit.
+    // The text of every finite number ends with a digit, and "NaN" and "inf" do not.
     let is_number = |digits: &String| digits.ends_with(|end: char| end.is_ascii_digit());
     match value {
         AttributeValue::N(digits) => is_number(digits),
@@ -37,10 +37,10 @@ pub(crate) fn to_attributes<T: Serialize>(object: &T) -> Result<Attributes, Inva
     }
 }
 
-/// Takes a struct or a map, which is what serde makes of a struct that flattens a field.
+/// A serializer that accepts a struct, and a map, since serde makes a map of a struct that flattens a field.
 struct ToAttributes;
 
-/// The attributes so far, and the name that waits for its value.
+/// The attributes so far, and the name whose value serde writes next.
 struct Fields {
     attributes: Attributes,
     name: Option<Cow<'static, str>>,
@@ -59,7 +59,7 @@ impl Fields {
             }
             None => Err(Unfit(
                 name,
-                "the field holds what has no form in DynamoDB, such as NaN, infinity or an integer of 128 bits".into(),
+                "DynamoDB has no type for the value of the field, as for NaN, infinity and integers of 128 bits".into(),
             )),
         }
     }
@@ -95,8 +95,9 @@ impl SerializeMap for Fields {
         self.push(name, field)
     }
 
-    /// Only a flattened map can hold a name twice, beside a field or another map.
     fn end(mut self) -> Result<Attributes, Unfit> {
+        // A flattened map may have an entry with the name of a field, or of another map's entry. The item could keep only one of
+        // the two.
         let mut names: Vec<&str> = self.attributes.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned());
@@ -109,7 +110,7 @@ impl SerializeMap for Fields {
     }
 }
 
-/// Everything else that serde may be given: what is no struct, or has no names for its parts.
+/// Refuses all other types of values: they are not structs, or their parts have no names.
 macro_rules! refuse {
     ($answer:ident: $($method:ident($($argument:ty),*))*) => {$(
         fn $method(self, $(_: $argument),*) -> Result<$answer, Unfit> {
@@ -122,18 +123,19 @@ fn not_an_item() -> Unfit {
     Unfit("".into(), "the struct serializes to something that has no attributes".into())
 }
 
-type No = Impossible<Attributes, Unfit>;
+/// The state of serializations that `refuse!` ends before they begin.
+type Never = Impossible<Attributes, Unfit>;
 
 impl Serializer for ToAttributes {
     type Ok = Attributes;
     type Error = Unfit;
     type SerializeStruct = Fields;
     type SerializeMap = Fields;
-    type SerializeSeq = No;
-    type SerializeTuple = No;
-    type SerializeTupleStruct = No;
-    type SerializeTupleVariant = No;
-    type SerializeStructVariant = No;
+    type SerializeSeq = Never;
+    type SerializeTuple = Never;
+    type SerializeTupleStruct = Never;
+    type SerializeTupleVariant = Never;
+    type SerializeStructVariant = Never;
 
     fn serialize_struct(self, _: &'static str, fields: usize) -> Result<Fields, Unfit> {
         Ok(Fields::with_capacity(fields))
@@ -173,7 +175,7 @@ impl Serializer for ToAttributes {
         serialize_none() serialize_unit() serialize_unit_struct(&'static str)
         serialize_unit_variant(&'static str, u32, &'static str)
     }
-    refuse! { No:
+    refuse! { Never:
         serialize_seq(Option<usize>) serialize_tuple(usize) serialize_tuple_struct(&'static str, usize)
         serialize_tuple_variant(&'static str, u32, &'static str, usize)
         serialize_struct_variant(&'static str, u32, &'static str, usize)

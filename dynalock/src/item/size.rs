@@ -1,15 +1,16 @@
-//! How large an item is at least, and the limit for one.
+//! The size of an item: a lower bound for it, and DynamoDB's limit.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::item::invalid::Invalid;
 
-/// An item may take 400 KB, names included.
+/// The most bytes of an item, including its attribute names: 400 KB.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items>
 const MAX_ITEM_BYTES: usize = 400 * 1024;
 
-/// Refuses attributes that no item can hold: at least as large as they are counted here, they are over 400 KB.
+/// Refuses attributes that take more than 400 KB even by the lower bound. DynamoDB refuses an item that only its exact size makes
+/// too large.
 pub(crate) fn check_size<'a>(
     attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>,
 ) -> Result<(), Invalid> {
@@ -21,12 +22,12 @@ pub(crate) fn check_size<'a>(
     Ok(())
 }
 
-/// How many bytes these attributes take at least.
+/// A lower bound for the bytes that these attributes take.
 pub(crate) fn least_bytes<'a>(attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>) -> usize {
     attributes.map(|(name, value)| name.len() + least_size(value)).sum()
 }
 
-/// A lower bound: how many bytes a number takes depends on its digits, but at least one.
+/// A lower bound for the bytes of one value. A number counts as one byte, although its exact size depends on its digits.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 fn least_size(value: &AttributeValue) -> usize {

@@ -1,4 +1,4 @@
-//! An object as it stands at one moment, taken apart for writing: key, version, other attributes.
+//! The snapshot of an object for a write: its key, its version and its other attributes, serialized.
 
 use std::borrow::Cow;
 
@@ -10,21 +10,21 @@ use crate::item::key::check_key_value;
 use crate::item::schema::{Schema, Start};
 use crate::item::{self, Attributes, Item, serialize};
 
-/// The attributes of an object, with its key and its version set apart.
+/// The attributes of an object, separated into its key, its version and the others.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
     pub(crate) schema: &'static Schema,
     pub(crate) key: Item,
-    /// Everything but the key and the version, in the order in which serde gave it.
+    /// Every attribute except the key and the version, in the order in which serde wrote them.
     pub(crate) attributes: Attributes,
-    /// 0 if the object was never stored; `None` where the field holds a negative number.
+    /// 0 if the object was never stored; `None` if the field holds a negative number.
     version: Option<u64>,
-    /// The largest version that the field's type holds.
+    /// The largest version that the field's type can hold.
     max_version: u64,
 }
 
 impl Snapshot {
-    /// Takes `object` apart.
+    /// Serializes `object`, and checks its key and its attribute names.
     pub(crate) fn new<T: Serialize>(
         object: &T,
         schema: &'static Schema,
@@ -35,15 +35,17 @@ impl Snapshot {
         let mut attributes = serialize::to_attributes(object)?;
         attributes.retain_mut(|(name, value)| {
             if schema.is_key(name) {
+                // The value moves to the key. Any value may replace it here, since the attribute is removed next.
                 let value = std::mem::replace(value, AttributeValue::Bool(true));
                 key.insert(name.to_string(), value);
                 return false;
             }
             *name != schema.version
         });
+        // The macro checks the fields of the struct. Only a flattened entry can still have the name of an alias.
         let is_alias = |name: &str| schema.aliases.iter().any(|(_, alias)| *alias == name);
         if let Some((name, _)) = attributes.iter().find(|(name, _)| is_alias(name)) {
-            return Err(Invalid::item(name, "a flattened entry has a name that another field is read under"));
+            return Err(Invalid::item(name, "a flattened entry has the name of another field's alias"));
         }
         for attribute in schema.key_attributes() {
             let missing = || Invalid::item(attribute.name, "the key is missing from the serialized struct");
@@ -52,7 +54,7 @@ impl Snapshot {
         Ok(Self { schema, key, attributes, version, max_version })
     }
 
-    /// The names of the declared attributes that serde left out.
+    /// The names of the declared attributes that serde omitted.
     pub(crate) fn omitted(&self) -> impl Iterator<Item = Cow<'static, str>> {
         self.schema
             .attributes
@@ -72,7 +74,7 @@ impl Snapshot {
         Self { version: Some(version), ..self }
     }
 
-    /// The object as an item without a version, with room for one and for a stamp.
+    /// The object as an item without a version, but with capacity for one and for a stamp.
     pub(crate) fn into_item(self) -> Item {
         item::joined(self.key, self.attributes)
     }
@@ -81,7 +83,7 @@ impl Snapshot {
     pub(crate) fn first_version(&self, now: impl FnOnce() -> u64) -> Result<u64, Invalid> {
         match self.schema.start {
             Start::At(version) => self.checked(Some(version)),
-            // A clock that stands at 0 must not make a version that means none.
+            // A clock at 0 must not make version 0, which means that the item has no version.
             Start::Clock => self.checked(Some(now().max(1))),
         }
     }
@@ -94,6 +96,7 @@ impl Snapshot {
         }
     }
 
+    /// Returns `version`, or an overflow if it is `None` or beyond the field's type.
     fn checked(&self, version: Option<u64>) -> Result<u64, Invalid> {
         version
             .filter(|&version| version <= self.max_version)

@@ -1,4 +1,4 @@
-//! Items that fit, and items that do not: nothing is lost, and what is at fault is named.
+//! Unit tests: an item that fits its struct loses nothing, and an error names the attribute that does not fit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ struct Strict {
     version: u32,
 }
 
-/// As the written form of a struct that is wrapped.
+/// A newtype around a struct, which serde writes like the struct.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Wrapped<T>(T);
 
@@ -63,7 +63,7 @@ struct Renamed {
     id: String,
 }
 
-/// Fails with a message that quotes a value.
+/// A type whose serialization fails with a message that quotes a value.
 struct Failing;
 
 impl Serialize for Failing {
@@ -108,7 +108,7 @@ fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
     attributes.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-fn of(object: &impl Serialize) -> Item {
+fn item_of(object: &impl Serialize) -> Item {
     to_attributes(object).unwrap().into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
 }
 
@@ -123,22 +123,22 @@ fn problem<T: std::fmt::Debug>(result: Result<T, Invalid>) -> (String, String) {
 
 #[test]
 fn an_object_comes_back_as_it_was() {
-    let left_out = Example { a: None, b: Vec::new(), ..example() };
-    for object in [example(), left_out] {
-        assert_eq!(from_item::<Example>(of(&object), SCHEMA).unwrap(), object);
+    let omitted = Example { a: None, b: Vec::new(), ..example() };
+    for object in [example(), omitted] {
+        assert_eq!(from_item::<Example>(item_of(&object), SCHEMA).unwrap(), object);
     }
     let rest = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
     let flat = Flat { id: "i".into(), version: 1, rest };
-    assert_eq!(from_item::<Flat>(of(&flat), SCHEMA).unwrap(), flat);
+    assert_eq!(from_item::<Flat>(item_of(&flat), SCHEMA).unwrap(), flat);
 }
 
 #[test]
 fn attributes_come_in_the_order_of_the_fields() {
     let names: Vec<_> = to_attributes(&example()).unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["id", "a", "b", "c", "version"]);
-    let attributes = of(&Example { a: None, b: Vec::new(), ..example() });
+    let attributes = item_of(&Example { a: None, b: Vec::new(), ..example() });
     assert_eq!(attributes.get("a"), Some(&AttributeValue::Null(true)), "`None` becomes NULL");
-    assert_eq!(attributes.get("b"), None, "what serde leaves out is left out");
+    assert_eq!(attributes.get("b"), None, "an attribute that serde omits is not stored");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_stored_version_is_a_whole_number_or_refused_by_what_it_is() {
     for digits in ["-1", "1.5", "18446744073709551616", &long, "1e3", ""] {
         let (attribute, problem) = problem(stored(number(digits)));
         assert!(
-            attribute == "version" && problem.contains("a number that is no version"),
+            attribute == "version" && problem.contains("a number that is not a version"),
             "{digits}: {problem}"
         );
         assert!(digits.is_empty() || !problem.starts_with(digits), "{problem}");
@@ -185,7 +185,7 @@ fn a_stored_version_is_a_whole_number_or_refused_by_what_it_is() {
     }
 }
 
-/// A version that the store holds, but the field's type does not.
+/// A version that DynamoDB can store, but that the field's type cannot hold.
 #[test]
 fn a_version_beyond_the_fields_type_is_named() {
     let beyond = item([("id", text("i")), ("version", number("4294967296"))]);
@@ -206,7 +206,7 @@ fn exactly_the_32_names_are_stamps() {
 }
 
 #[test]
-fn stamps_are_left_out_and_names_alike_are_not() {
+fn stamps_are_omitted_and_similar_names_are_not() {
     let stamp = AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new([0; 16]));
     let mut stored = item([("id", text("i")), ("version", number("1"))]);
     stored.extend((0..32).map(|slot| (format!("_stamp{slot}"), stamp.clone())));
@@ -227,7 +227,7 @@ fn a_field_with_the_name_of_a_stamp_is_refused() {
 }
 
 #[test]
-fn what_does_not_fit_is_named() {
+fn an_attribute_that_does_not_fit_is_named() {
     let cases = [
         ("a", text("secret"), "a string"),
         ("b", number("77"), "a number"),
@@ -235,7 +235,7 @@ fn what_does_not_fit_is_named() {
         ("id", AttributeValue::Null(true), "NULL"),
     ];
     for (name, value, found) in cases {
-        let mut item = of(&example());
+        let mut item = item_of(&example());
         item.insert(name.into(), value);
         let (attribute, problem) = problem(from_item::<Example>(item, SCHEMA));
         assert_eq!(attribute, name);
@@ -248,7 +248,7 @@ fn what_does_not_fit_is_named() {
 
 #[test]
 fn a_missing_attribute_is_named() {
-    let mut item = of(&example());
+    let mut item = item_of(&example());
     item.remove("c");
     let (attribute, problem) = problem(from_item::<Example>(item, SCHEMA));
     assert!(attribute == "c" && problem.contains("missing"), "{attribute}: {problem}");
@@ -270,15 +270,15 @@ fn a_flattened_entry_with_the_name_of_a_field_is_refused() {
 }
 
 #[test]
-fn a_value_without_a_form_in_dynamodb_is_named() {
+fn a_value_of_no_dynamodb_type_is_named() {
     let big = BTreeMap::from([("id", 1_u128), ("big", u128::MAX)]);
-    assert!(problem(to_attributes(&big)).1.contains("no form"));
+    assert!(problem(to_attributes(&big)).1.contains("DynamoDB has no type"));
     assert_eq!(problem(to_attributes(&Big { id: "i".into(), big: 1 })).0, "big");
     assert!(value(&1_u128).is_none());
 }
 
 #[test]
-fn what_is_no_struct_is_refused() {
+fn a_value_that_is_no_struct_is_refused() {
     assert!(to_attributes(&"text").is_err());
     assert!(to_attributes(&[1, 2]).is_err());
     assert!(to_attributes(&()).is_err());
@@ -293,7 +293,7 @@ fn what_is_no_struct_is_refused() {
 fn a_struct_that_is_wrapped_is_that_struct() {
     let wrapped = Wrapped(example());
     assert_eq!(to_attributes(&wrapped).unwrap(), to_attributes(&example()).unwrap());
-    assert_eq!(from_item::<Wrapped<Example>>(of(&wrapped), SCHEMA).unwrap(), wrapped);
+    assert_eq!(from_item::<Wrapped<Example>>(item_of(&wrapped), SCHEMA).unwrap(), wrapped);
 }
 
 #[test]
@@ -303,9 +303,9 @@ fn an_attribute_under_both_its_names_is_named() {
     assert!(attribute == "id" && problem.contains("twice"), "{problem}");
 }
 
-/// Of what a type's own code says, nothing is passed on.
+/// The message of a type's own code may quote a value, so it is not shown.
 #[test]
-fn what_a_type_says_when_it_fails_is_not_told() {
+fn the_message_of_a_failing_type_is_not_shown() {
     let written = problem(to_attributes(&Failing));
     let read = problem(from_item::<Refusing>(item([("id", text("i"))]), SCHEMA));
     for (attribute, problem) in [written, read] {

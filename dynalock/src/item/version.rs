@@ -1,4 +1,4 @@
-//! The integer types that count versions.
+//! The number of a version: the integer types of a version field.
 
 /// An integer type that can count versions: `u8`, `u16`, `u32`, `u64`, `i32` or `i64`.
 ///

@@ -1,8 +1,9 @@
-//! Locks that are held for a moment, and that no panic takes away.
+//! The lock of a mutex, also after a panic in another thread that held it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What `mutex` guards. Nothing that is done under one of our locks can leave it half done.
+/// Locks `mutex` for a moment.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic under one of dynalock's locks cannot leave the data half changed, so a poisoned mutex is used further.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

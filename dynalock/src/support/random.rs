@@ -1,9 +1,9 @@
-//! Where randomness comes from: the operating system for stamps and tokens, a fast generator for delays.
+//! Random numbers: from the operating system for stamps and tokens, and from a fast generator for delays.
 
 #[cfg(feature = "embedded")]
 pub use seeded::seed;
 
-/// 64 bits that nobody else has.
+/// 64 random bits for a stamp or a token, which no other write may have.
 pub(crate) fn unique_bits() -> Result<u64, getrandom::Error> {
     #[cfg(feature = "embedded")]
     if let Some(bits) = seeded::draw(|rng| rng.u64(..)) {
@@ -12,12 +12,14 @@ pub(crate) fn unique_bits() -> Result<u64, getrandom::Error> {
     getrandom::u64()
 }
 
-/// A token that no other transaction has, of the 36 characters that DynamoDB allows.
+/// A `ClientRequestToken` that no other transaction has: 32 characters, of at most 36 that DynamoDB allows.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 pub(crate) fn token() -> Result<String, getrandom::Error> {
     Ok(format!("{:016x}{:016x}", unique_bits()?, unique_bits()?))
 }
 
-/// A fraction from 0 to 1, to spread delays.
+/// A random fraction from 0 to 1, which spreads delays.
 pub(crate) fn fraction() -> f64 {
     #[cfg(feature = "embedded")]
     if let Some(fraction) = seeded::draw(fastrand::Rng::f64) {
@@ -26,8 +28,8 @@ pub(crate) fn fraction() -> f64 {
     fastrand::f64()
 }
 
-/// What the simulation puts in place of both, to run the same way again. Stamps that can be foretold prove nothing, so no
-/// application without the embedded engine can ask for them.
+/// A seeded generator that replaces both, so that a simulation can be repeated. A stamp that can be predicted proves nothing, so
+/// this exists only with the feature `embedded`.
 #[cfg(feature = "embedded")]
 mod seeded {
     use std::cell::RefCell;
@@ -36,7 +38,7 @@ mod seeded {
         static SEEDED: RefCell<Option<fastrand::Rng>> = const { RefCell::new(None) };
     }
 
-    /// Lets everything that is random on this thread follow from `seed`.
+    /// Makes every random number of this thread follow from `seed`.
     pub fn seed(seed: u64) {
         SEEDED.with_borrow_mut(|seeded| *seeded = Some(fastrand::Rng::with_seed(seed)));
     }

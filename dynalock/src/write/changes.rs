@@ -1,4 +1,4 @@
-//! What an `UpdateItem` sets and removes, and its update expression.
+//! The changes of an `UpdateItem`: the attributes that it sets and removes, and the update expression that says so.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -19,13 +19,13 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Everything that the struct knows: what serde wrote is set, what it left out is removed.
+    /// Every attribute of the struct: those that serde wrote are set, and those that it omitted are removed.
     pub(crate) fn all(snapshot: Snapshot) -> Self {
         let schema = snapshot.schema;
         Self { remove: snapshot.omitted().collect(), set: snapshot.attributes }.without_aliases(schema)
     }
 
-    /// What differs between two states of one object.
+    /// The differences between two states of one object.
     pub(crate) fn between(before: &Snapshot, after: Snapshot) -> Self {
         let remove = before
             .attributes
@@ -33,8 +33,10 @@ impl Changes {
             .filter(|(name, _)| !after.attributes.iter().any(|(kept, _)| kept == name))
             .map(|(name, _)| name.clone())
             .collect();
-        let (schema, before) = (after.schema, &before.attributes);
-        // Both lists mostly have the same names in the same order, so the search starts where the last one ended.
+        let schema = after.schema;
+        let before = &before.attributes;
+        // Both lists mostly have the same names in the same order, so each search starts where the last one ended. Only a
+        // flattened map may change its order.
         let mut cursor = 0;
         let mut set = after.attributes;
         set.retain(|(name, value)| {
@@ -53,7 +55,8 @@ impl Changes {
         Self { set, remove }.without_aliases(schema)
     }
 
-    /// Removes what serde would read in place of an attribute that is changed, or beside it.
+    /// Also removes the other names of each changed attribute. serde would read an old value under such a name, or refuse the
+    /// item because its field appears twice.
     fn without_aliases(mut self, schema: &Schema) -> Self {
         for &(attribute, alias) in schema.aliases {
             if self.has(attribute) {
@@ -68,7 +71,7 @@ impl Changes {
         self.set.iter().any(|(name, _)| name == attribute) || self.remove.iter().any(|name| name == attribute)
     }
 
-    /// Makes the changes in an item.
+    /// Applies the changes to an item.
     pub(crate) fn apply(&self, item: &mut Item) {
         for name in &self.remove {
             item.remove(&**name);
@@ -76,8 +79,10 @@ impl Changes {
         item.extend(self.set.iter().map(|(name, value)| (name.to_string(), value.clone())));
     }
 
-    /// Adds changes that were made after these.
+    /// Adds later changes.
     pub(crate) fn merge(&mut self, later: Self) {
+        // The later change of an attribute replaces the earlier one: DynamoDB refuses an expression that names an attribute
+        // twice.
         self.set.retain(|(name, _)| !later.has(name));
         self.remove.retain(|name| !later.has(name));
         self.set.extend(later.set);
@@ -88,22 +93,25 @@ impl Changes {
         self.set.is_empty() && self.remove.is_empty()
     }
 
+    /// The attributes that are set.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &AttributeValue)> {
         self.set.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// The update expression that makes the changes, and sets the version and, where there is one, the stamp.
+    /// The update expression of the changes, which also sets the version and, if there is one, the stamp. Each of these is the
+    /// name of an attribute and its value.
     pub(crate) fn render(
         self,
         version: (&str, u64),
         stamp: Option<(&str, AttributeValue)>,
         placeholders: &mut Placeholders,
     ) -> Result<String, Invalid> {
-        let (set, removed) = (self.set.len(), self.remove.len());
-        let mut expression = String::with_capacity(30 + 10 * set + 5 * removed);
-        // Also for the version, the stamp, and what the condition compares with.
-        placeholders.names.reserve(set + removed + 3);
-        placeholders.values.reserve(set + 3);
+        let set_count = self.set.len();
+        let remove_count = self.remove.len();
+        let mut expression = String::with_capacity(30 + 10 * set_count + 5 * remove_count);
+        // The other three are for the version, the stamp, and the version check of the condition.
+        placeholders.names.reserve(set_count + remove_count + 3);
+        placeholders.values.reserve(set_count + 3);
         expression.push_str("SET #_v=:_w");
         placeholders.name("#_v", version.0);
         placeholders.value(":_w", AttributeValue::N(version.1.to_string()));
@@ -114,22 +122,26 @@ impl Changes {
         }
         for (index, (name, value)) in self.set.into_iter().enumerate() {
             let digits = index.to_string();
-            let (of_name, of_value) = (["#_", &digits].concat(), [":_", &digits].concat());
-            expression.extend([",", &of_name, "=", &of_value]);
-            placeholders.name(of_name, &name);
-            placeholders.value(of_value, value);
+            let name_placeholder = ["#_", &digits].concat();
+            let value_placeholder = [":_", &digits].concat();
+            expression.extend([",", &name_placeholder, "=", &value_placeholder]);
+            placeholders.name(name_placeholder, &name);
+            placeholders.value(value_placeholder, value);
         }
-        for (index, name) in (set..).zip(self.remove) {
-            let of_name = ["#_", &index.to_string()].concat();
-            expression.extend([if index == set { " REMOVE " } else { "," }, &of_name]);
-            placeholders.name(of_name, &name);
+        // The numbers continue where those of the set attributes end, so that no two names share a placeholder.
+        for (index, name) in (set_count..).zip(self.remove) {
+            let name_placeholder = ["#_", &index.to_string()].concat();
+            expression.extend([if index == set_count { " REMOVE " } else { "," }, &name_placeholder]);
+            placeholders.name(name_placeholder, &name);
         }
         check_length("update", &expression)?;
         Ok(expression)
     }
 }
 
-/// Whether two values are the same to DynamoDB, which keeps no order in sets.
+/// Whether two values are the same to DynamoDB, whose sets have no order.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
 fn same(one: &AttributeValue, other: &AttributeValue) -> bool {
     fn same_set<T: Clone + Ord>(one: &[T], other: &[T]) -> bool {
         let sorted = |set: &[T]| {
@@ -233,7 +245,8 @@ mod tests {
         assert_eq!(diff(&[], &before), (owned(["a", "b", "c"]), owned([])));
     }
 
-    /// Both at once make the same item as one after the other, and name no attribute twice, which DynamoDB would refuse.
+    /// Merged changes make the same item as the changes one after the other. They name no attribute twice, which DynamoDB would
+    /// refuse.
     #[test]
     fn later_changes_are_added_to_earlier_ones() {
         let [one, two, three] = [1, 2, 3].map(number);
@@ -267,7 +280,7 @@ mod tests {
         }
     }
 
-    /// Flattened maps come in another order each time.
+    /// A flattened map may serialize in another order each time.
     #[test]
     fn the_order_of_attributes_is_no_difference() {
         let attributes: Vec<_> = ["a", "b", "c", "d", "e"].into_iter().zip((0..).map(number)).collect();
@@ -333,15 +346,16 @@ mod tests {
         assert_eq!((placeholders.names.len(), placeholders.values.len()), (1, 1));
     }
 
-    /// What is declared and was left out is removed; the key and the version never are.
+    /// Declared attributes that serde omitted are removed, but never the key and the version.
     #[test]
-    fn all_changes_set_what_is_there_and_remove_what_was_left_out() {
+    fn all_changes_set_the_written_attributes_and_remove_the_omitted_ones() {
         let changes = Changes::all(snapshot(&[("b", number(1)), ("extra", number(2))]));
         let set: Vec<_> = changes.attributes().map(|(name, _)| name).collect();
         assert_eq!((set, &changes.remove[..]), (vec!["b", "extra"], &["a".into(), "c".into()][..]));
     }
 
-    /// An item that was stored under another name must not keep it beside the new one, nor in place of one that is gone.
+    /// An attribute that was stored under another name must not keep it in addition to the new one, nor in place of a removed
+    /// one.
     #[test]
     fn what_is_set_or_removed_is_removed_under_its_other_names_too() {
         const SCHEMA: &Schema =
@@ -363,7 +377,7 @@ mod tests {
         assert_eq!(removed(all), owned(["b", "c", "old_a", "older_a", "old_b"]));
     }
 
-    /// Names and values are not counted by DynamoDB's limit, only the text with its placeholders.
+    /// DynamoDB's limit counts the expression with its placeholders, but not the names and values that these stand for.
     #[test]
     fn an_expression_at_the_limit_passes_and_one_beyond_is_refused() {
         assert!(check_length("update", &"x".repeat(4096)).is_ok());

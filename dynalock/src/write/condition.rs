@@ -1,4 +1,4 @@
-//! What a caller demands of the stored item beside its version, and how both are joined.
+//! The condition of a caller, which a write checks in addition to the version.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::item::invalid::Invalid;
 use crate::item::serialize;
 use crate::write::placeholders::{Placeholders, RESERVED_PREFIX, check_length};
 
-/// A condition expression that must hold beside the version check.
+/// A condition expression that a write checks in addition to the version.
 ///
 /// ```
 /// use dynalock::Condition;
@@ -18,27 +18,30 @@ use crate::write::placeholders::{Placeholders, RESERVED_PREFIX, check_length};
 /// let enough = Condition::new("#b >= :least").name("#b", "balance").value(":least", 10);
 /// ```
 ///
-/// The expression is DynamoDB's own, see
-/// [condition expressions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html).
-/// Many attribute names are [reserved words](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html)
-/// there, such as `status` and `name`; write `#s` and `.name("#s", "status")`.
-/// Placeholders that begin with `#_` or `:_` are reserved. A condition with a reserved, missing, unused or contradicting
-/// placeholder, or with unbalanced parentheses, is refused with [`InvalidRequest`](crate::Error::InvalidRequest) before
-/// the write is sent.
+/// The expression is one of DynamoDB's [condition
+/// expressions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html). Many
+/// attribute names, such as `status` and `name`, are [reserved
+/// words](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html) in it: write `#s` and `.name("#s",
+/// "status")`. Placeholders that begin with `#_` or `:_` are reserved for dynalock.
+///
+/// A call returns [`ConditionFailed`](crate::Error::ConditionFailed) if the version is as expected and the condition does not
+/// hold. It returns [`InvalidRequest`](crate::Error::InvalidRequest), before anything is sent, for an empty expression,
+/// unbalanced parentheses, and a placeholder that is reserved, missing, unused, or given two meanings.
 #[derive(Clone)]
 #[must_use = "a condition does nothing until a call takes it"]
 pub struct Condition {
-    /// What was joined with AND, each part without parentheses around it.
+    /// The expressions that are joined with AND, each without parentheses around it.
     parts: Vec<String>,
     placeholders: Placeholders,
-    contradiction: Option<String>,
+    /// What is wrong with a name or a value. The builder's methods keep it until the condition is used.
+    problem: Option<String>,
 }
 
 impl Condition {
-    /// A condition from a condition expression.
+    /// A condition from an expression.
     pub fn new(expression: impl Into<String>) -> Self {
         let expression = without_outer_parentheses(&expression.into()).to_owned();
-        Self { parts: vec![expression], placeholders: Placeholders::default(), contradiction: None }
+        Self { parts: vec![expression], placeholders: Placeholders::default(), problem: None }
     }
 
     /// Lets `placeholder`, such as `#s`, stand for the attribute `name`.
@@ -47,20 +50,20 @@ impl Condition {
         self
     }
 
-    /// Lets `placeholder`, such as `:min`, stand for `value`, in the form that serde gives it.
+    /// Lets `placeholder`, such as `:min`, stand for `value`, serialized with serde.
     pub fn value(mut self, placeholder: impl Into<String>, value: impl Serialize) -> Self {
         let placeholder = placeholder.into();
         match serialize::value(&value) {
             Some(value) => self.add_value(placeholder, value),
             None => {
-                let problem = format!("the value for {placeholder} has no form in DynamoDB");
-                self.contradiction.get_or_insert(problem);
+                let problem = format!("DynamoDB has no type for the value of {placeholder}");
+                self.problem.get_or_insert(problem);
             }
         }
         self
     }
 
-    /// Adds `more` to what a write demands already.
+    /// Adds `more` to the conditions that a call has already.
     pub(crate) fn join(earlier: &mut Option<Self>, more: Self) {
         *earlier = Some(match earlier.take() {
             Some(earlier) => earlier.and(more),
@@ -68,7 +71,7 @@ impl Condition {
         });
     }
 
-    /// Both conditions must hold. They may share placeholders that stand for the same.
+    /// A condition that holds if both do. They may share a placeholder that stands for the same in both.
     fn and(mut self, other: Self) -> Self {
         self.parts.extend(other.parts);
         for (placeholder, name) in other.placeholders.names {
@@ -77,29 +80,29 @@ impl Condition {
         for (placeholder, value) in other.placeholders.values {
             self.add_value(placeholder, value);
         }
-        self.contradiction = self.contradiction.or(other.contradiction);
+        self.problem = self.problem.or(other.problem);
         self
     }
 
     fn add_name(&mut self, placeholder: String, name: &str) {
         match self.placeholders.names.get(&placeholder) {
-            Some(other) if other != name => self.contradict(&placeholder),
+            Some(other) if other != name => self.report_two_meanings(&placeholder),
             _ => self.placeholders.name(placeholder, name),
         }
     }
 
     fn add_value(&mut self, placeholder: String, value: AttributeValue) {
         match self.placeholders.values.get(&placeholder) {
-            Some(other) if *other != value => self.contradict(&placeholder),
+            Some(other) if *other != value => self.report_two_meanings(&placeholder),
             _ => self.placeholders.value(placeholder, value),
         }
     }
 
-    fn contradict(&mut self, placeholder: &str) {
-        self.contradiction.get_or_insert(format!("{placeholder} stands for two different things"));
+    fn report_two_meanings(&mut self, placeholder: &str) {
+        self.problem.get_or_insert(format!("{placeholder} stands for two different things"));
     }
 
-    /// Adds the condition to the expression of what a write expects, and what its placeholders stand for to `placeholders`.
+    /// Appends the condition to `expression`, the version check of a write, and adds its names and values to `placeholders`.
     pub(crate) fn add_to(
         &self,
         expression: &mut String,
@@ -117,10 +120,10 @@ impl Condition {
         check_length("condition", expression)
     }
 
-    /// Says what DynamoDB would refuse, and what could undo the version check.
+    /// Refuses a condition that DynamoDB would refuse, or that could disable the version check.
     fn check(&self) -> Result<(), String> {
-        if let Some(contradiction) = &self.contradiction {
-            return Err(contradiction.clone());
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
         }
         for part in &self.parts {
             if part.is_empty() {
@@ -131,6 +134,7 @@ impl Condition {
         let Placeholders { names, values } = &self.placeholders;
         let given: BTreeSet<&str> = names.keys().chain(values.keys()).map(String::as_str).collect();
         let used: BTreeSet<&str> = self.parts.iter().flat_map(|part| placeholders_in(part)).collect();
+        // One that is only given is refused too: it would replace what dynalock's own placeholder of that name stands for.
         if let Some(placeholder) = given.union(&used).find(|placeholder| is_reserved(placeholder)) {
             return Err(format!("{placeholder} is reserved: placeholders must not begin with #_ or :_"));
         }
@@ -145,7 +149,7 @@ impl Condition {
     }
 }
 
-/// Shows the expression and what its names stand for, but no values.
+/// Shows the expression and the attribute names, but no values.
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Condition")
@@ -155,11 +159,12 @@ impl fmt::Debug for Condition {
     }
 }
 
+/// Whether a placeholder begins as dynalock's own do.
 fn is_reserved(placeholder: &str) -> bool {
     placeholder.chars().nth(1) == Some(RESERVED_PREFIX)
 }
 
-/// The `#names` and `:values` in an expression. The language has no string literals that could hide one.
+/// The `#names` and `:values` in an expression. Condition expressions have no string literals, so every `#` and `:` begins one.
 fn placeholders_in(expression: &str) -> impl Iterator<Item = &str> {
     expression.match_indices(['#', ':']).map(|(start, _)| {
         let rest = &expression[start + 1..];
@@ -168,7 +173,8 @@ fn placeholders_in(expression: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A part that closes a parenthesis it did not open could end the version check early.
+/// Refuses unbalanced parentheses. The part `a) OR (b` would make the expression `.. AND (a) OR (b)`, which can hold although the
+/// version check fails.
 fn check_parentheses(expression: &str) -> Result<(), String> {
     let mut open = 0_usize;
     for c in expression.chars() {
@@ -185,7 +191,7 @@ fn check_parentheses(expression: &str) -> Result<(), String> {
     }
 }
 
-/// Takes off parentheses that enclose the whole expression: DynamoDB refuses redundant ones, and every part gets its own.
+/// Removes parentheses that enclose the whole expression: DynamoDB refuses redundant ones, and every part gets a pair later.
 fn without_outer_parentheses(expression: &str) -> &str {
     let expression = expression.trim();
     let Some(inner) = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else {
@@ -206,7 +212,7 @@ mod tests {
     use crate::item::schema::Schema;
     use crate::write::expectation::Expectation;
 
-    /// The expression for what is expected and `condition`, and what its placeholders stand for.
+    /// The expression of `expectation` and `condition`, and its placeholders.
     fn rendered(expectation: Expectation, condition: &Condition) -> Result<(String, Placeholders), Invalid> {
         let mut placeholders = Placeholders::default();
         let mut expression = expectation.render(Schema::EXAMPLE, &mut placeholders);
@@ -214,12 +220,12 @@ mod tests {
         Ok((expression, placeholders))
     }
 
-    fn joined(extra: &Condition) -> String {
-        rendered(Expectation::Version(7), extra).unwrap().0
+    fn joined(condition: &Condition) -> String {
+        rendered(Expectation::Version(7), condition).unwrap().0
     }
 
-    fn problem(extra: &Condition) -> String {
-        rendered(Expectation::Version(7), extra).map(drop).unwrap_err().in_table("").to_string()
+    fn problem(condition: &Condition) -> String {
+        rendered(Expectation::Version(7), condition).map(drop).unwrap_err().in_table("").to_string()
     }
 
     /// DynamoDB refuses placeholders that are given and not used, and the other way round.
@@ -230,8 +236,8 @@ mod tests {
         for expect in
             [Expectation::Absent, Expectation::Version(7), Expectation::Unversioned].into_iter().chain(read)
         {
-            let extra = Condition::new("#n = :x OR :x = #n").name("#n", "a").value(":x", 1);
-            let (expression, placeholders) = rendered(expect, &extra).unwrap();
+            let condition = Condition::new("#n = :x OR :x = #n").name("#n", "a").value(":x", 1);
+            let (expression, placeholders) = rendered(expect, &condition).unwrap();
             let used: HashSet<&str> = placeholders_in(&expression).collect();
             let given = placeholders.names.keys().chain(placeholders.values.keys());
             assert_eq!(used, given.map(String::as_str).collect(), "{expect:?}");
@@ -250,15 +256,15 @@ mod tests {
 
     #[test]
     fn a_second_condition_is_added_to_the_first() {
-        let mut demanded = None;
-        Condition::join(&mut demanded, Condition::new("a = b"));
-        Condition::join(&mut demanded, Condition::new("c = d"));
-        assert_eq!(joined(&demanded.unwrap()), "#_v=:_v AND (a = b) AND (c = d)");
+        let mut both = None;
+        Condition::join(&mut both, Condition::new("a = b"));
+        Condition::join(&mut both, Condition::new("c = d"));
+        assert_eq!(joined(&both.unwrap()), "#_v=:_v AND (a = b) AND (c = d)");
     }
 
     /// DynamoDB refuses `((a = b))`, and `(a) OR (b)` is not enclosed though it begins and ends with parentheses.
     #[test]
-    fn parentheses_around_the_whole_expression_are_taken_off_and_no_others() {
+    fn only_parentheses_around_the_whole_expression_are_removed() {
         for expression in ["a = b", "(a = b)", "((a = b))", "  ( ( a = b ) )  "] {
             assert_eq!(joined(&Condition::new(expression)), "#_v=:_v AND (a = b)", "{expression}");
         }
@@ -286,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_found_wherever_they_stand() {
+    fn placeholders_are_found_everywhere_in_an_expression() {
         let found = |expression| placeholders_in(expression).collect::<Vec<_>>();
         assert_eq!(found("#a=:b"), ["#a", ":b"]);
         assert_eq!(found("a.#b[0].#c_1<:D2"), ["#b", "#c_1", ":D2"]);
@@ -297,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_that_are_ours_are_refused_in_every_place() {
+    fn reserved_placeholders_are_refused_everywhere() {
         let reserved = [
             Condition::new("#_v = :x").value(":x", 1),
             Condition::new("a = :_v"),
@@ -322,9 +328,9 @@ mod tests {
         assert!(missing.contains("#a stands for nothing") && missing.contains(".name("), "{missing}");
         assert!(problem(&Condition::new("a = b").name("#c", "c")).contains("#c is not used"));
         assert!(problem(&Condition::new("a = :b").value(":b", 1).value(":c", 1)).contains(":c is not used"));
-        // One that only begins alike is another one.
+        // `:b` is not `:bc`, although that begins with it.
         assert!(problem(&Condition::new("a = :bc").value(":b", 1)).contains(":bc stands for nothing"));
-        // Written without its mark, it can never be used.
+        // A placeholder without its `:` can never be used.
         assert!(problem(&Condition::new("a = :b").value("b", 1).value(":b", 1)).contains("b is not used"));
     }
 
@@ -339,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_a_form_in_dynamodb_is_refused_by_its_placeholder() {
+    fn a_value_of_no_dynamodb_type_is_refused_by_its_placeholder() {
         assert!(problem(&Condition::new("a = :big").value(":big", u128::MAX)).contains(":big"));
     }
 

@@ -1,4 +1,4 @@
-//! One item that a call reads or assumes, and what is to be written of it.
+//! The draft of one item: its key, what is known of the stored item, and the changes that a call has yet to write.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -14,7 +14,7 @@ use crate::write::placeholders::Placeholders;
 use crate::write::stamp::Stamp;
 use crate::write::{Action, ConditionalWrite};
 
-/// One item, what the write of it will expect of the stored one, and the changes that are not written yet.
+/// One item of a call: what its write will expect of the stored item, and the changes that are not written yet.
 pub(crate) struct Draft {
     schema: &'static Schema,
     key: Item,
@@ -27,24 +27,31 @@ pub(crate) struct Draft {
 enum Stored {
     /// A read has found no item.
     Nothing,
+    /// A read has found this item.
     Item(Item),
-    /// Only that it is as expected: it was not read, or the caller has taken the item that was.
+    /// Nothing beyond the expectation: the item was not read, or the caller has taken it.
     AsExpected,
 }
 
 /// What the write does to the item.
+///
+/// Several changes of one item become one write:
+///
+/// | change | from `Check` or `Delete` | from `Put` | from `Update` |
+/// |---|---|---|---|
+/// | create, replace | `Put` | `Put` of the new object | `Put` |
+/// | save, [`merge`](Draft::merge) | `Update` | `Put`, with the changes in its item | `Update`, with the changes added |
+/// | touch | `Update` without changes | as before | as before |
+/// | delete | `Delete`, or `Check` if a read has found no item | the same | the same |
+/// | check | as before | as before | as before |
 enum Effect {
-    /// Nothing: it only checks that the item is as expected.
+    /// Checks that the stored item is as expected, and writes nothing.
     Check,
     /// Stores `item`, which has neither version nor stamp yet.
-    Put {
-        item: Item,
-        version: u64,
-    },
-    Update {
-        changes: Changes,
-        version: u64,
-    },
+    Put { item: Item, version: u64 },
+    /// Sets and removes attributes of the stored item.
+    Update { changes: Changes, version: u64 },
+    /// Deletes the item.
     Delete,
 }
 
@@ -53,15 +60,15 @@ enum Effect {
 pub(crate) enum Kind {
     /// Stores a new item.
     Create,
-    /// Sets every attribute that the struct knows, and removes those that serde left out.
+    /// Sets every attribute of the struct, and removes those that serde omitted.
     Save,
-    /// Stores the object, and drops attributes that its struct doesn't know.
+    /// Stores the object, and removes the attributes that its struct doesn't know.
     Replace,
     /// Raises the version and changes nothing else.
     Touch,
     /// Removes the item.
     Delete,
-    /// Changes nothing, but lets a transaction fail if the item is no longer as it was read.
+    /// Changes nothing, but the transaction fails unless the item is as expected.
     Check,
 }
 
@@ -80,24 +87,31 @@ impl Kind {
 }
 
 impl Draft {
-    /// A draft of the item that a read has found under `key`, or of none.
+    /// A draft after a read of `key`. `found` is the item that was read, or `None` if there was none.
     pub(crate) fn read(schema: &'static Schema, key: Item, found: Option<Item>) -> Result<Self, Invalid> {
         let expectation = Expectation::from_read(found.as_ref(), schema)?;
         let stored = found.map_or(Stored::Nothing, Stored::Item);
         Ok(Self { schema, key, expectation, stored, effect: Effect::Check })
     }
 
-    /// A draft of an item that was not read: a create expects that there is none, everything else expects the object's version.
+    /// A draft of an item that was not read. A create expects that no item is stored; every other call expects the version of
+    /// `object`.
     pub(crate) fn assumed(kind: Kind, object: &Snapshot) -> Result<Self, Invalid> {
         let expectation = match kind {
             Kind::Create => Expectation::Absent,
             _ => Expectation::version(object.version()?),
         };
-        let (schema, key) = (object.schema, object.key.clone());
-        Ok(Self { schema, key, expectation, stored: Stored::AsExpected, effect: Effect::Check })
+        let key = object.key.clone();
+        Ok(Self {
+            schema: object.schema,
+            key,
+            expectation,
+            stored: Stored::AsExpected,
+            effect: Effect::Check,
+        })
     }
 
-    /// The write that does `kind` with an object that the caller holds.
+    /// The conditional write of the call `kind` with an object that the caller holds.
     pub(crate) fn write_of(
         kind: Kind,
         object: Snapshot,
@@ -121,17 +135,17 @@ impl Draft {
         self.expectation
     }
 
-    /// Whether there is something to write.
+    /// Whether the draft has changes to write.
     pub(crate) fn is_changed(&self) -> bool {
         !matches!(self.effect, Effect::Check)
     }
 
-    /// Whether the write stores the item, whole or in part.
+    /// Whether the write stores the item, as a whole or in part, rather than deleting or checking it.
     pub(crate) fn stores(&self) -> bool {
         matches!(self.effect, Effect::Put { .. } | Effect::Update { .. })
     }
 
-    /// Whether there is an item, with the changes in it.
+    /// Whether the item exists once the changes are written.
     pub(crate) fn exists(&self) -> bool {
         match (&self.effect, &self.stored) {
             (Effect::Put { .. } | Effect::Update { .. }, _) => true,
@@ -144,7 +158,7 @@ impl Draft {
         }
     }
 
-    /// The item with the changes in it, at the version that is stored; `None` if there is none, or nothing is known of it.
+    /// The item with the changes applied, at its stored version; `None` if it does not exist, or nothing is known of it.
     pub(crate) fn item(&self) -> Option<Item> {
         let (mut item, is_stored) = match (&self.effect, &self.stored) {
             (Effect::Check | Effect::Update { .. }, Stored::Item(item)) => (item.clone(), true),
@@ -155,22 +169,26 @@ impl Draft {
         if let Effect::Update { changes, .. } = &self.effect {
             changes.apply(&mut item);
         }
+        // A stored item has its version already, possibly absent or NULL. Any other gets the version that the write expects: the
+        // next one is set only once the write is applied.
         if !is_stored {
             self.set_version(&mut item, self.expectation.number());
         }
         Some(item)
     }
 
-    /// As [`item`](Self::item), for a caller that alone uses the draft: takes the stored item away, which is then not copied.
+    /// As [`item`](Self::item), but moves an unchanged item out of the draft instead of copying it. Use it only where nobody else
+    /// reads the draft.
     pub(crate) fn take_item(&mut self) -> Option<Item> {
         if self.is_changed() { self.item() } else { self.take_stored() }
     }
 
-    /// Takes the stored item away; `None` if there is none, or nothing is known of it.
+    /// Moves the stored item out of the draft; `None` if no item is stored, or nothing is known of it.
     pub(crate) fn take_stored(&mut self) -> Option<Item> {
         match std::mem::replace(&mut self.stored, Stored::AsExpected) {
             Stored::Item(item) => Some(item),
             Stored::Nothing => {
+                // Nothing was moved out, so the draft keeps what the read has found.
                 self.stored = Stored::Nothing;
                 None
             }
@@ -178,7 +196,7 @@ impl Draft {
         }
     }
 
-    /// How many bytes the item takes at least, with the changes in it.
+    /// A lower bound for the size of the item with the changes in it, in bytes; 0 if the item is not known.
     pub(crate) fn least_bytes(&self) -> usize {
         let no_changes = Changes::default();
         let (item, changes) = match (&self.effect, &self.stored) {
@@ -191,7 +209,8 @@ impl Draft {
         size::least_bytes(kept.chain(changes.attributes()))
     }
 
-    /// Does `kind` with `object`, on top of earlier changes. The version follows from the expected one, and not from the object.
+    /// Applies the call `kind` with `object` on top of the earlier changes. The new version follows from the expected version,
+    /// not from the version that `object` has.
     pub(crate) fn write(
         &mut self,
         kind: Kind,
@@ -201,7 +220,8 @@ impl Draft {
         match kind {
             Kind::Check => return Ok(()),
             Kind::Delete => {
-                // What was assumed absent, and not read, is still to be checked.
+                // A read that found no item leaves nothing to delete. An item that was only assumed to be absent stays a change:
+                // `into_write` turns its delete into a check that the caller still sends.
                 let is_gone = matches!(self.stored, Stored::Nothing);
                 self.effect = if is_gone { Effect::Check } else { Effect::Delete };
                 return Ok(());
@@ -210,7 +230,7 @@ impl Draft {
         }
         let object = object.at_version(self.expectation.number());
         let version = match self.effect {
-            // One write raises the version once.
+            // Several changes are one write, which raises the version once: the first of them has set it.
             Effect::Put { version, .. } | Effect::Update { version, .. } => version,
             Effect::Check | Effect::Delete => object.next_version(now)?,
         };
@@ -229,16 +249,17 @@ impl Draft {
         Ok(())
     }
 
-    /// Makes `object` the item, where there is none. It must have the key of the draft.
+    /// Stores `object` as a new item. It must have the key of the draft.
     pub(crate) fn create(&mut self, object: Snapshot, now: impl FnOnce() -> u64) -> Result<(), Invalid> {
         let differs = |(name, value): &(&String, &AttributeValue)| object.key.get(*name) != Some(*value);
         if let Some((name, _)) = self.key.iter().find(differs) {
-            return Err(Invalid::item(name, "the fresh item has another key than the one asked for"));
+            return Err(Invalid::item(name, "the key of the new item is not the key of the call"));
         }
         self.write(Kind::Create, object, now)
     }
 
-    /// Adds what differs between two states of the object that the item was read as; `false` if nothing does.
+    /// Adds what a closure changed: the differences between the object that it got, `before`, and the object that it left,
+    /// `after`. Returns `false` if there are none.
     pub(crate) fn merge(
         &mut self,
         before: &Snapshot,
@@ -247,7 +268,7 @@ impl Draft {
     ) -> Result<bool, Invalid> {
         let mut keys = self.schema.key_attributes();
         if let Some(key) = keys.find(|key| before.key.get(key.name) != after.key.get(key.name)) {
-            return Err(Invalid::item(key.name, "the closure changed the key, and keys never change"));
+            return Err(Invalid::item(key.name, "the closure changed the key, which never changes"));
         }
         let changes = Changes::between(before, after);
         if changes.is_empty() {
@@ -263,7 +284,7 @@ impl Draft {
         Ok(true)
     }
 
-    /// The item as it is stored once the write is applied, but for its stamp; `None` if that is not known.
+    /// The item as it is stored once the write is applied, except for its stamp; `None` if that is not known.
     pub(crate) fn written(&self) -> Option<Item> {
         let version = match (&self.effect, &self.stored) {
             (Effect::Put { version, .. }, _) | (Effect::Update { version, .. }, Stored::Item(_)) => *version,
@@ -274,11 +295,13 @@ impl Draft {
         Some(item)
     }
 
+    /// Sets the version attribute of `item`.
     fn set_version(&self, item: &mut Item, version: u64) {
         item.insert(self.schema.version.to_owned(), AttributeValue::N(version.to_string()));
     }
 
-    /// The write that makes the changes, if the stored item is as expected and `condition` holds; a check if there are none.
+    /// The write of the changes, which DynamoDB applies if the stored item is as expected and `condition` holds. A draft without
+    /// changes becomes a check.
     pub(crate) fn into_write(self, condition: Option<&Condition>) -> Result<ConditionalWrite, Invalid> {
         let Self { schema, key, expectation, effect, .. } = self;
         let mut placeholders = Placeholders::default();
@@ -297,21 +320,30 @@ impl Draft {
                 let expression = changes.render((schema.version, version), slot, &mut placeholders)?;
                 (Action::Update { key, expression }, Some(version), stamp)
             }
+            // A delete that expects no item has nothing to delete: it becomes a check that there is none.
             Effect::Delete if expectation != Expectation::Absent => (Action::Delete { key }, None, None),
             Effect::Delete | Effect::Check => (Action::Check { key }, None, None),
         };
+        // The version check comes first: the caller's condition is appended to it with AND.
         let mut expression = expectation.render(schema, &mut placeholders);
         if let Some(condition) = condition {
             condition.add_to(&mut expression, &mut placeholders)?;
         }
-        let (operation, is_conditional) = (action.operation(), condition.is_some());
-        let intent =
-            Intent { schema, operation, expectation, next_version, stamp, is_conditional, has_token: false };
+        let intent = Intent {
+            schema,
+            operation: action.operation(),
+            expectation,
+            next_version,
+            stamp,
+            is_conditional: condition.is_some(),
+            // Set by a request that is sent as a transaction, which has a token.
+            has_token: false,
+        };
         Ok(ConditionalWrite { intent, action, condition: expression, placeholders })
     }
 }
 
-/// A fresh stamp for a write that makes `version`; `None` where the struct keeps none.
+/// A fresh stamp for a write that makes `version`; `None` if the struct keeps no stamps.
 fn draw_stamp(schema: &Schema, version: u64) -> Result<Option<Stamp>, Invalid> {
     (schema.stamps > 0).then(|| Stamp::draw(version)).transpose()
 }

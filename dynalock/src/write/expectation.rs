@@ -1,4 +1,4 @@
-//! What a write expects of the stored item: its version, or that there is none.
+//! The expectation of a write: the version that the stored item must have, or that no item is stored.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -7,21 +7,21 @@ use crate::item::schema::Schema;
 use crate::item::{Item, StoredVersion};
 use crate::write::placeholders::Placeholders;
 
-/// The state of the stored item that lets a write go through.
+/// The state of the stored item under which DynamoDB applies a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expectation {
-    /// No item.
+    /// No item is stored.
     Absent,
     /// An item at this version, 1 or more.
     Version(u64),
-    /// An item from before there was a version: none, NULL or 0.
+    /// An item without a version: the attribute is absent, NULL or 0.
     Unversioned,
-    /// As `Unversioned`, but just as it was read.
+    /// As `Unversioned`, but only in the form that was read.
     AsRead(StoredVersion),
 }
 
 impl Expectation {
-    /// What a write of an object at `version` expects.
+    /// The expectation of a write of an object at `version`.
     pub(crate) fn version(version: u64) -> Self {
         match version {
             0 => Self::Unversioned,
@@ -29,7 +29,7 @@ impl Expectation {
         }
     }
 
-    /// What a write expects that builds on what a read has found.
+    /// The expectation of a write that follows a read. `found` is the item that was read, or `None` if there was none.
     pub(crate) fn from_read(found: Option<&Item>, schema: &Schema) -> Result<Self, Invalid> {
         let Some(item) = found else { return Ok(Self::Absent) };
         let version = StoredVersion::read(item, schema)?;
@@ -39,7 +39,7 @@ impl Expectation {
         })
     }
 
-    /// The version as a number; 0 where none is expected.
+    /// The expected version; 0 if no item or no version is expected.
     pub(crate) fn number(self) -> u64 {
         match self {
             Self::Version(version) => version,
@@ -47,8 +47,8 @@ impl Expectation {
         }
     }
 
-    /// Whether a stored item with this version is what was expected.
-    pub(crate) fn meets(self, stored: StoredVersion) -> bool {
+    /// Whether a stored item with this version is as expected.
+    pub(crate) fn is_met_by(self, stored: StoredVersion) -> bool {
         match self {
             Self::Absent => false,
             Self::Version(version) => stored == StoredVersion::Number(version),
@@ -59,6 +59,8 @@ impl Expectation {
 
     /// The expectation as a condition expression.
     pub(crate) fn render(self, schema: &Schema, placeholders: &mut Placeholders) -> String {
+        // The partition key is in every item, so `attribute_exists` of it asks whether an item is stored.
+        // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html
         let mut key = || placeholders.name("#_k", schema.partition_key.name);
         match self {
             Self::Absent => {
@@ -83,6 +85,7 @@ impl Expectation {
             Self::AsRead(StoredVersion::Absent) => {
                 "attribute_exists(#_k) AND attribute_not_exists(#_v)".into()
             }
+            // `Absent` has returned above.
             Self::Absent | Self::Unversioned => {
                 placeholders.value(":_v", number(0));
                 placeholders.value(":_n", null);
@@ -115,7 +118,7 @@ mod tests {
         }
     }
 
-    /// An expectation, its expression, and what the names and values in it stand for.
+    /// An expectation, its expression, and the names and values of its placeholders.
     type Case<'a> = (Expectation, &'a str, &'a [(&'a str, &'a str)], Vec<(&'a str, AttributeValue)>);
 
     #[test]
@@ -152,7 +155,7 @@ mod tests {
     fn an_expectation_is_met_by_exactly_the_versions_that_its_expression_lets_through() {
         use StoredVersion::{Absent, Null, Number};
         let stored = [Absent, Null, Number(0), Number(1), Number(7)];
-        let met = |expectation: Expectation| stored.map(|version| expectation.meets(version));
+        let met = |expectation: Expectation| stored.map(|version| expectation.is_met_by(version));
         assert_eq!(met(Expectation::Absent), [false; 5]);
         assert_eq!(met(Expectation::Unversioned), [true, true, true, false, false]);
         assert_eq!(met(Expectation::Version(7)), [false, false, false, false, true]);

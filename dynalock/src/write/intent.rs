@@ -1,4 +1,4 @@
-//! What a write is about: all that is needed to judge what became of it.
+//! The intent of a write: what it expects of the stored item and what it makes of it, as needed to judge its outcome.
 
 use crate::item::schema::Schema;
 use crate::write::expectation::Expectation;
@@ -12,17 +12,19 @@ pub(crate) struct Intent {
     pub(crate) expectation: Expectation,
     /// The version that the item has once the write is applied; `None` for a delete or a check.
     pub(crate) next_version: Option<u64>,
-    /// The stamp that the write leaves in the item.
+    /// The stamp that the write leaves in the item; `None` for a delete, a check, and a struct that keeps no stamps.
     pub(crate) stamp: Option<Stamp>,
     /// Whether the caller added a condition.
     pub(crate) is_conditional: bool,
-    /// Whether the write is part of a transaction, which DynamoDB recognizes by a token.
+    /// Whether the write is sent in a transaction with a `ClientRequestToken`, by which DynamoDB recognizes a copy.
+    ///
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
     pub(crate) has_token: bool,
 }
 
 impl Intent {
-    /// Whether this is a create that is sent by itself. No version fences it: a copy is applied again once others have deleted
-    /// the item.
+    /// Whether this is a create that is sent as a `PutItem` of its own. Neither a version nor a token protects it from a late
+    /// copy: DynamoDB applies the copy if others have deleted the item in between.
     pub(crate) fn is_lone_create(&self) -> bool {
         self.expectation == Expectation::Absent && self.operation == Operation::PutItem && !self.has_token
     }

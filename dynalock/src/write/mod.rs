@@ -25,15 +25,16 @@ use crate::item::{Item, size};
 use crate::write::intent::{Intent, Operation};
 use crate::write::placeholders::Placeholders;
 
-/// A write that goes through only if the stored item is still as expected.
+/// A write that DynamoDB applies only if the stored item is still as expected.
 ///
-/// It comes from the `.._write()` methods of [`Versioned`](crate::Versioned), holds no client, and is exactly what
-/// [`Table`](crate::Table) sends for the call of the same name. Use it where you send requests yourself: alone, through
-/// the SDK's fluent builders, or as part of a transaction.
+/// The `.._write()` methods of [`Versioned`](crate::Versioned) build it. It holds no client, and is exactly what
+/// [`Table`](crate::Table) sends for the call of the same name. Use it to send requests yourself: alone, through the SDK's
+/// fluent builders, or as one action of a transaction.
 ///
-/// **Sent by hand it has no retry and no verdict.** If a reply is lost, the SDK sends the request again and the second one
-/// fails its check although the first was applied; only [`Table`](crate::Table) tells these apart. The object's version
-/// field is not raised either: it has the version [`next_version`](Self::next_version) once the write went through.
+/// **dynalock neither retries a write that you send yourself nor judges its refusal.** If a reply is lost, the SDK sends the
+/// request again, and the second copy fails its check although the first was applied. Only [`Table`](crate::Table)
+/// distinguishes this from a conflict. The version field of the object is not raised either. Once the write is applied, the
+/// item has the version [`next_version`](Self::next_version).
 #[derive(Clone)]
 #[must_use = "a write does nothing until it is sent"]
 pub struct ConditionalWrite {
@@ -43,6 +44,7 @@ pub struct ConditionalWrite {
     placeholders: Placeholders,
 }
 
+/// The operation of a write, with the data that it sends apart from its condition.
 #[derive(Clone)]
 enum Action {
     Put { item: Item },
@@ -65,23 +67,26 @@ impl Action {
 /// What DynamoDB returns with a failed check.
 type OnFailure = Option<ReturnValuesOnConditionCheckFailure>;
 
-const ITEM: OnFailure = Some(ReturnValuesOnConditionCheckFailure::AllOld);
+/// Asks for the stored item with a failed check, since a verdict on the check needs it.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html>
+const RETURN_ITEM: OnFailure = Some(ReturnValuesOnConditionCheckFailure::AllOld);
 
-/// Gives one of the SDK's builders the condition of a write, and what to return if it fails. An empty map of values would be
-/// refused.
+/// Sets on one of the SDK's builders the condition of a write, and what DynamoDB returns if the condition fails.
 macro_rules! conditional {
     ($write:ident, $on_failure:ident, $builder:expr) => {{
         let Placeholders { names, values } = $write.placeholders;
         $builder
             .condition_expression($write.condition)
             .set_expression_attribute_names(Some(names))
+            // DynamoDB refuses a request with an empty map of values.
             .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
             .set_return_values_on_condition_check_failure($on_failure)
     }};
 }
 
 impl ConditionalWrite {
-    /// The version that the item has once this write went through; `None` for a delete or a check.
+    /// The version that the item has once this write is applied; `None` for a delete or a check.
     #[must_use]
     pub fn next_version(&self) -> Option<u64> {
         self.intent.next_version
@@ -93,7 +98,7 @@ impl ConditionalWrite {
         &self.condition
     }
 
-    /// The update expression; `None` for writes that are no `UpdateItem`.
+    /// The update expression; `None` unless the write is an `UpdateItem`.
     #[must_use]
     pub fn update_expression(&self) -> Option<&str> {
         match &self.action {
@@ -102,13 +107,13 @@ impl ConditionalWrite {
         }
     }
 
-    /// What the `#` placeholders of both expressions stand for.
+    /// The attribute names that the `#` placeholders of both expressions stand for.
     #[must_use]
     pub fn names(&self) -> &HashMap<String, String> {
         &self.placeholders.names
     }
 
-    /// What the `:` placeholders of both expressions stand for.
+    /// The values that the `:` placeholders of both expressions stand for.
     #[must_use]
     pub fn values(&self) -> &HashMap<String, AttributeValue> {
         &self.placeholders.values
@@ -123,14 +128,14 @@ impl ConditionalWrite {
         match &self.action {
             Action::Update { key, .. } | Action::Delete { key } | Action::Check { key } => key.clone(),
             Action::Put { item } => {
-                let attributes = self.intent.schema.key_attributes();
-                let of = |name: &str| item.get(name).map(|value| (name.to_owned(), value.clone()));
-                attributes.filter_map(|attribute| of(attribute.name)).collect()
+                let keys = self.intent.schema.key_attributes();
+                let entry = |name: &str| item.get(name).map(|value| (name.to_owned(), value.clone()));
+                keys.filter_map(|key| entry(key.name)).collect()
             }
         }
     }
 
-    /// How many bytes it adds to a transaction at least.
+    /// A lower bound for the bytes that this write adds to a transaction.
     pub(crate) fn least_bytes(&self) -> usize {
         let item = match &self.action {
             Action::Put { item } => item,
@@ -140,9 +145,9 @@ impl ConditionalWrite {
         size::least_bytes(item.values().map(|value| ("", value)))
     }
 
-    /// This write as a `PutItem`, as a create and a replace are one; `None` for any other write.
+    /// This write as a `PutItem`; `None` unless it is a create or a replace.
     pub fn put_item(&self, client: &Client, table: impl Into<String>) -> Option<PutItemFluentBuilder> {
-        self.clone().into_put_item(client, table.into(), ITEM)
+        self.clone().into_put_item(client, table.into(), RETURN_ITEM)
     }
 
     pub(crate) fn into_put_item(
@@ -155,9 +160,9 @@ impl ConditionalWrite {
         Some(conditional!(self, on_failure, client.put_item().table_name(table).set_item(Some(item))))
     }
 
-    /// This write as an `UpdateItem`, as a save and a touch are one; `None` for any other write.
+    /// This write as an `UpdateItem`; `None` unless it is a save or a touch.
     pub fn update_item(&self, client: &Client, table: impl Into<String>) -> Option<UpdateItemFluentBuilder> {
-        self.clone().into_update_item(client, table.into(), ITEM)
+        self.clone().into_update_item(client, table.into(), RETURN_ITEM)
     }
 
     pub(crate) fn into_update_item(
@@ -174,9 +179,9 @@ impl ConditionalWrite {
         ))
     }
 
-    /// This write as a `DeleteItem`, as a delete is one; `None` for any other write.
+    /// This write as a `DeleteItem`; `None` unless it is a delete.
     pub fn delete_item(&self, client: &Client, table: impl Into<String>) -> Option<DeleteItemFluentBuilder> {
-        self.clone().into_delete_item(client, table.into(), ITEM)
+        self.clone().into_delete_item(client, table.into(), RETURN_ITEM)
     }
 
     pub(crate) fn into_delete_item(
@@ -192,12 +197,12 @@ impl ConditionalWrite {
     /// This write as one action of a `TransactWriteItems`.
     #[must_use]
     pub fn transact_write_item(&self, table: impl Into<String>) -> TransactWriteItem {
-        self.clone().into_transact_write_item(table.into(), ITEM)
+        self.clone().into_transact_write_item(table.into(), RETURN_ITEM)
     }
 
     pub(crate) fn into_transact_write_item(self, table: String, on_failure: OnFailure) -> TransactWriteItem {
         let action = TransactWriteItem::builder();
-        // Every required member is set, so no build fails.
+        // `build` fails only if a required member is missing. Every one is set, so `ok` discards no error.
         match self.action {
             Action::Put { item } => {
                 let put = Put::builder().table_name(table).set_item(Some(item));
@@ -221,7 +226,7 @@ impl ConditionalWrite {
     }
 }
 
-/// Shows the expressions and what their names stand for, but no values.
+/// Shows the expressions and the attribute names, but no values.
 impl fmt::Debug for ConditionalWrite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConditionalWrite")

@@ -1,4 +1,4 @@
-//! What the `#` and `:` placeholders of an expression stand for, and how long an expression may be.
+//! The placeholders of an expression: the names and values that `#..` and `:..` stand for, and the limit of its length.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::item::Item;
 use crate::item::invalid::Invalid;
 
-/// Placeholders that begin with this, after their `#` or `:`, are ours. A caller's condition may not use them.
+/// The first character, after `#` or `:`, of dynalock's own placeholders. A caller's condition may not use such placeholders.
 pub(crate) const RESERVED_PREFIX: char = '_';
 
+/// The most bytes of an expression that DynamoDB accepts.
+///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-expression-parameters>
 const MAX_EXPRESSION_BYTES: usize = 4096;
 
@@ -21,16 +23,18 @@ pub(crate) struct Placeholders {
 }
 
 impl Placeholders {
+    /// Lets `placeholder` stand for the name `attribute`.
     pub(crate) fn name(&mut self, placeholder: impl Into<String>, attribute: &str) {
         self.names.insert(placeholder.into(), attribute.to_owned());
     }
 
+    /// Lets `placeholder` stand for `value`.
     pub(crate) fn value(&mut self, placeholder: impl Into<String>, value: AttributeValue) {
         self.values.insert(placeholder.into(), value);
     }
 }
 
-/// Refuses expressions that DynamoDB would refuse for their length.
+/// Refuses an expression that DynamoDB would refuse for its length.
 pub(crate) fn check_length(kind: &str, expression: &str) -> Result<(), Invalid> {
     let bytes = expression.len();
     if bytes > MAX_EXPRESSION_BYTES {

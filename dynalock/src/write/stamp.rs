@@ -1,8 +1,8 @@
-//! Write stamps: what a write leaves in the item, so that it can tell afterwards whether it was applied.
+//! The write stamp: a mark that a write leaves in the item, which proves later that the write was applied.
 //!
-//! A stamp is the version that the write made, and 64 random bits that only this write has. The last few writes' stamps
-//! stand in slots beside the version, each in an attribute of its own, so that an `UpdateItem` can set one without reading
-//! and without losing the others.
+//! A stamp consists of the version that the write made and of 64 random bits that no other write has. An item keeps the stamps of
+//! its last few writes in slots. Each slot is an attribute of its own, so that an `UpdateItem` can set one without reading the
+//! item and without losing the others.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -12,7 +12,7 @@ use crate::item::invalid::Invalid;
 use crate::item::schema::{STAMP_SLOTS, Schema};
 use crate::support::random;
 
-/// The mark of one logical write, the same for every time that it is sent.
+/// The mark of one logical write. Every copy of its request carries the same stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     version: u64,
@@ -25,14 +25,14 @@ impl Stamp {
         Ok(Self { version, unique: random::unique_bits()? })
     }
 
-    /// The attribute that keeps this stamp among `slots` of them, 1 to 32. Versions that follow each other by `step` fall
-    /// into different slots.
+    /// The slot of this stamp among the first `slots` of them, 1 to 32.
     fn slot(self, step: u64, slots: u8) -> &'static str {
-        let turn = self.version / step.max(1) % u64::from(slots.clamp(1, 32));
-        STAMP_SLOTS[usize::try_from(turn).unwrap_or_default()]
+        // Consecutive versions differ by `step`, so their stamps take turns in the slots, and the oldest one is overwritten.
+        let index = self.version / step.max(1) % u64::from(slots.clamp(1, 32));
+        STAMP_SLOTS[usize::try_from(index).unwrap_or_default()]
     }
 
-    /// The attribute that keeps this stamp in an item that `schema` describes.
+    /// The attribute that holds this stamp in an item that `schema` describes.
     pub(crate) fn slot_in(self, schema: &Schema) -> &'static str {
         self.slot(schema.step, schema.stamps)
     }
@@ -43,7 +43,7 @@ impl Stamp {
         AttributeValue::B(Blob::new(bytes.to_be_bytes()))
     }
 
-    /// Reads a stored stamp. Anything else in a slot is somebody else's, and no stamp.
+    /// Reads a stored stamp; `None` if the slot holds anything else, which another application may have stored.
     fn read(value: &AttributeValue) -> Option<Self> {
         let AttributeValue::B(bytes) = value else { return None };
         let bytes = u128::from_be_bytes(bytes.as_ref().try_into().ok()?);
@@ -53,29 +53,31 @@ impl Stamp {
         })
     }
 
-    /// What the slots of `item` say about the write that has this stamp.
-    pub(crate) fn trace_in(self, item: &Item) -> Trace {
-        let mut trace = Trace::None;
+    /// The stamp that `item` holds for the version of this stamp.
+    pub(crate) fn find_in(self, item: &Item) -> FoundStamp {
+        let mut found = FoundStamp::None;
+        // All 32 slots are searched: another application may use more of them than this one.
         for stamp in STAMP_SLOTS.iter().filter_map(|slot| Self::read(item.get(*slot)?)) {
             if stamp == self {
-                return Trace::Own;
+                return FoundStamp::Own;
             }
+            // The search continues: this stamp may be in a later slot.
             if stamp.version == self.version {
-                trace = Trace::Other;
+                found = FoundStamp::Other;
             }
         }
-        trace
+        found
     }
 }
 
-/// What stands in the slots of an item for one version.
+/// The stamp for one version in the slots of an item, as a write with a stamp for that version sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trace {
-    /// The stamp itself: its write was applied.
+pub(crate) enum FoundStamp {
+    /// The stamp of this write, which was applied.
     Own,
-    /// Another write's stamp: that one made the version, and this one never can.
+    /// The stamp of another write. That write made the version, so this one was not applied and never will be.
     Other,
-    /// Nothing: overwritten since, or never written.
+    /// No stamp for the version: it was overwritten, or never written.
     None,
 }
 
@@ -114,14 +116,14 @@ mod tests {
 
     #[test]
     fn consecutive_versions_take_turns_in_the_slots() {
-        let slots: Vec<_> = (1..=5).map(|turn| stamp(10 * turn, 0).slot(10, 4)).collect();
+        let slots: Vec<_> = (1..=5).map(|write| stamp(10 * write, 0).slot(10, 4)).collect();
         assert_eq!(slots, ["_stamp1", "_stamp2", "_stamp3", "_stamp0", "_stamp1"]);
         assert_eq!(stamp(u64::MAX, 0).slot(1, 32), "_stamp31");
         assert_eq!(stamp(u64::MAX, 0).slot(1, 1), "_stamp0");
     }
 
     #[test]
-    fn what_is_no_stamp_is_nobodys() {
+    fn a_value_that_is_no_stamp_is_ignored() {
         let odd = [
             AttributeValue::S("0123456789abcdef".into()),
             AttributeValue::B(Blob::new([0; 15])),
@@ -131,7 +133,7 @@ mod tests {
         ];
         for value in odd {
             let item = Item::from([("_stamp0".to_owned(), value)]);
-            assert_eq!(stamp(0, 0).trace_in(&item), Trace::None);
+            assert_eq!(stamp(0, 0).find_in(&item), FoundStamp::None);
         }
     }
 
@@ -141,17 +143,20 @@ mod tests {
         let item = |stamps: &[(&str, Stamp)]| -> Item {
             stamps.iter().map(|(slot, stamp)| ((*slot).to_owned(), stamp.value())).collect()
         };
-        assert_eq!(own.trace_in(&item(&[("_stamp31", own)])), Trace::Own);
-        assert_eq!(own.trace_in(&item(&[("_stamp0", stamp(7, 2))])), Trace::Other);
-        assert_eq!(own.trace_in(&item(&[("_stamp0", stamp(7, 2)), ("_stamp3", own)])), Trace::Own);
-        assert_eq!(own.trace_in(&item(&[("_stamp3", stamp(7, 2)), ("_stamp0", own)])), Trace::Own);
-        assert_eq!(own.trace_in(&item(&[("_stamp0", stamp(6, 1)), ("_stamp1", stamp(8, 1))])), Trace::None);
-        assert_eq!(own.trace_in(&item(&[("_stamp32", own), ("stamp0", own)])), Trace::None);
+        assert_eq!(own.find_in(&item(&[("_stamp31", own)])), FoundStamp::Own);
+        assert_eq!(own.find_in(&item(&[("_stamp0", stamp(7, 2))])), FoundStamp::Other);
+        assert_eq!(own.find_in(&item(&[("_stamp0", stamp(7, 2)), ("_stamp3", own)])), FoundStamp::Own);
+        assert_eq!(own.find_in(&item(&[("_stamp3", stamp(7, 2)), ("_stamp0", own)])), FoundStamp::Own);
+        assert_eq!(
+            own.find_in(&item(&[("_stamp0", stamp(6, 1)), ("_stamp1", stamp(8, 1))])),
+            FoundStamp::None
+        );
+        assert_eq!(own.find_in(&item(&[("_stamp32", own), ("stamp0", own)])), FoundStamp::None);
     }
 
-    /// Anything may stand in a slot: only the very bytes of a stamp are taken for it.
+    /// A slot may hold any value. Only the exact bytes of a stamp count as that stamp.
     #[test]
-    fn whatever_stands_in_the_slots_is_never_taken_for_another_stamp() {
+    fn no_value_in_the_slots_is_mistaken_for_another_stamp() {
         let mut rng = fastrand::Rng::with_seed(7);
         for _ in 0..20_000 {
             let own = stamp(rng.u64(0..4), rng.u64(..));
@@ -180,7 +185,7 @@ mod tests {
                 _ => false,
             };
             let other = item.values().any(same_version);
-            assert_eq!(own.trace_in(&item), if other { Trace::Other } else { Trace::None });
+            assert_eq!(own.find_in(&item), if other { FoundStamp::Other } else { FoundStamp::None });
         }
     }
 

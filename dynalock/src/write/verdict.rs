@@ -1,56 +1,57 @@
-//! What a failed check means: applied or not, and why not.
+//! The verdict on a failed check: whether the write was applied, and if not, why.
 
 use crate::item::{Item, StoredVersion};
 use crate::write::expectation::Expectation;
 use crate::write::intent::{Intent, Operation};
-use crate::write::stamp::Trace;
+use crate::write::stamp::FoundStamp;
 
 /// The meaning of a failed check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Applied: the item holds the stamp of this write.
     Applied,
-    /// Not applied: another writer was faster.
+    /// Not applied: another writer changed the item first.
     Conflict,
-    /// Not applied: the item to create is there.
+    /// Not applied: the item to create exists already.
     AlreadyExists,
     /// Not applied: there is no item.
     NotFound,
-    /// A delete that has nothing to delete.
+    /// A delete that found no item.
     AlreadyGone,
-    /// A delete that has nothing left to delete, perhaps since an earlier attempt was applied.
+    /// A delete that found no item, perhaps because an earlier attempt was applied.
     NowOrBefore,
-    /// Not applied: the version was right, but the caller's condition was not.
+    /// Not applied: the version is as expected, but the caller's condition does not hold.
     ConditionFailed,
-    /// Not applied, though nothing stands in its way now: send it again.
+    /// Not applied, but nothing prevents it now: the write is sent again.
     Again,
     /// An earlier attempt may have been applied.
     Unknown,
 }
 
-/// Judges a failed check by the item that the store holds. The judgement is `unambiguous` if no earlier attempt may have reached
-/// the store: what such an attempt could have caused itself is never held against another writer.
+/// Judges a failed check by the stored item. The judgement is `unambiguous` if no earlier attempt may have reached DynamoDB.
+/// After an attempt that may have reached it, a state that this write could have caused itself never counts as another writer's.
 pub(crate) fn judge(write: Intent, stored: Option<&Item>, unambiguous: bool) -> Verdict {
-    let (if_unambiguous, else_) = match (write.operation, write.expectation) {
+    let (if_unambiguous, if_ambiguous) = match (write.operation, write.expectation) {
         (Operation::DeleteItem, _) => judge_delete(write, stored),
         (_, Expectation::Absent) => judge_create(write, stored),
         _ => judge_change(write, stored),
     };
-    if unambiguous { if_unambiguous } else { else_ }
+    if unambiguous { if_unambiguous } else { if_ambiguous }
 }
 
-/// One row of the table of verdicts: without and with an earlier attempt that may have reached the store.
+/// One row of the table of verdicts: the verdict without, and with, an earlier attempt that may have reached DynamoDB.
 type Row = (Verdict, Verdict);
 
-/// What a save, a replace, a touch or an update found. The first row that holds counts.
+/// Judges a save, a replace, a touch or an update. The first row that holds decides, so their order matters.
 fn judge_change(write: Intent, stored: Option<&Item>) -> Row {
     let Some(item) = stored else { return (Verdict::NotFound, Verdict::Unknown) };
-    let trace = trace(write, item);
-    if trace == Trace::Own {
+    let found = find_stamp(write, item);
+    // An earlier copy of this write was applied, even if no reply was lost: DynamoDB itself may have received it twice.
+    if found == FoundStamp::Own {
         return (Verdict::Applied, Verdict::Applied);
     }
-    // The step into the next version happens once. If another write made it, this one neither did nor can.
-    if trace == Trace::Other {
+    // Only one write can make the next version. Another one did, so this one was not applied and never will be.
+    if found == FoundStamp::Other {
         return (Verdict::Conflict, Verdict::Conflict);
     }
     let version = StoredVersion::read(item, write.schema).ok();
@@ -59,54 +60,59 @@ fn judge_change(write: Intent, stored: Option<&Item>) -> Row {
         && old < now
         && now < next
     {
-        // The step was not made yet, and from here it never can be.
+        // Versions only rise. This write would have raised it to `next`, so it was not applied; and the version that it requires
+        // is gone, so it never will be.
         return (Verdict::Conflict, Verdict::Conflict);
     }
-    refused_condition(write, version).unwrap_or((Verdict::Conflict, Verdict::Unknown))
+    judge_condition(write, version).unwrap_or((Verdict::Conflict, Verdict::Unknown))
 }
 
-/// What a delete found. Stamps are not looked at: a delete leaves none.
+/// Judges a delete. Stamps prove nothing here, since a delete leaves none.
 fn judge_delete(write: Intent, stored: Option<&Item>) -> Row {
     let Some(item) = stored else { return (Verdict::AlreadyGone, Verdict::NowOrBefore) };
     let version = StoredVersion::read(item, write.schema).ok();
-    refused_condition(write, version).unwrap_or((Verdict::Conflict, Verdict::Unknown))
+    judge_condition(write, version).unwrap_or((Verdict::Conflict, Verdict::Unknown))
 }
 
-/// What a create found.
+/// Judges a create.
 fn judge_create(write: Intent, stored: Option<&Item>) -> Row {
-    match stored.map(|item| trace(write, item)) {
-        Some(Trace::Own) => (Verdict::Applied, Verdict::Applied),
-        Some(Trace::Other) => (Verdict::AlreadyExists, Verdict::AlreadyExists),
-        Some(Trace::None) => (Verdict::AlreadyExists, Verdict::Unknown),
-        // If an earlier attempt stored the item, another writer has deleted it since.
+    match stored.map(|item| find_stamp(write, item)) {
+        Some(FoundStamp::Own) => (Verdict::Applied, Verdict::Applied),
+        Some(FoundStamp::Other) => (Verdict::AlreadyExists, Verdict::AlreadyExists),
+        // The item may be this write's, and changed by others until its stamp was overwritten.
+        Some(FoundStamp::None) => (Verdict::AlreadyExists, Verdict::Unknown),
+        // An earlier attempt may have stored the item, and another writer may have deleted it since.
         None if write.is_conditional => (Verdict::ConditionFailed, Verdict::Unknown),
+        // The item that refused the create was deleted in between.
         None => (Verdict::Again, Verdict::Unknown),
     }
 }
 
-/// The row of a version that is as expected: then it was the caller's condition that failed. `None` if it is not.
-fn refused_condition(write: Intent, version: Option<StoredVersion>) -> Option<Row> {
-    version.filter(|&version| write.is_conditional && write.expectation.meets(version))?;
+/// The row for an item whose version is as expected, so that the caller's condition must have failed. `None` if the version is
+/// not as expected, or the caller gave no condition.
+fn judge_condition(write: Intent, version: Option<StoredVersion>) -> Option<Row> {
+    version.filter(|&version| write.is_conditional && write.expectation.is_met_by(version))?;
     Some(match write.expectation {
-        // Contents cannot change under a version, so the condition refuses late copies as well.
+        // The item cannot change without its version, so the condition refuses late copies as well.
         Expectation::Version(_) => (Verdict::ConditionFailed, Verdict::ConditionFailed),
         _ => (Verdict::ConditionFailed, Verdict::Unknown),
     })
 }
 
-/// Whose stamp `item` holds for the version that the write makes. An item at that version has another write's, even where it is
-/// overwritten. Where the struct keeps no stamps, there is none.
-fn trace(write: Intent, item: &Item) -> Trace {
-    let Some(stamp) = write.stamp else { return Trace::None };
+/// The stamp that `item` holds for the version that the write makes; `None` if the struct keeps no stamps.
+fn find_stamp(write: Intent, item: &Item) -> FoundStamp {
+    let Some(stamp) = write.stamp else { return FoundStamp::None };
     let version = StoredVersion::read(item, write.schema).ok().map(StoredVersion::number);
-    match stamp.trace_in(item) {
-        Trace::None if version == write.next_version => Trace::Other,
-        trace => trace,
+    match stamp.find_in(item) {
+        // A write sets its version and its stamp together. An item at this version without this stamp is another write's, which
+        // keeps no stamps or whose stamp was overwritten.
+        FoundStamp::None if version == write.next_version => FoundStamp::Other,
+        found => found,
     }
 }
 
-/// Whether a write was applied whose answer was lost, as far as a later read tells: `None` if that stays unknown. No check failed on
-/// this item, so a version that is as expected says nothing.
+/// Whether a write with an unknown outcome was applied, as far as a later read shows; `None` if that stays unknown. An item at
+/// the expected version proves nothing: the write may still be under way.
 pub(crate) fn was_applied(write: Intent, stored: Option<&Item>) -> Option<bool> {
     match judge(write, stored, false) {
         Verdict::Applied => Some(true),
@@ -144,7 +150,7 @@ mod tests {
         slots: Slots,
     }
 
-    /// What stands in the slots for write stamps.
+    /// What the stamp slots of the item hold.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Slots {
         /// The struct keeps no stamps; the item may hold some.
@@ -159,16 +165,16 @@ mod tests {
 
     impl Slots {
         fn fill(self, item: &mut Item, own: Stamp) {
-            let of = |version: u64, unique: u64| Stamp::new(version, unique).value();
+            let stamp = |version: u64, unique: u64| Stamp::new(version, unique).value();
             let next = own.version();
             match self {
-                Self::Off => item.insert("_stamp3".into(), of(next, 99)),
+                Self::Off => item.insert("_stamp3".into(), stamp(next, 99)),
                 Self::Empty => None,
                 Self::Own => item.insert("_stamp2".into(), own.value()),
-                Self::Other => item.insert("_stamp0".into(), of(next, 99)),
+                Self::Other => item.insert("_stamp0".into(), stamp(next, 99)),
                 Self::Neighbours => {
-                    item.insert("_stamp0".into(), of(next - 1, 1));
-                    item.insert("_stamp1".into(), of(next + 1, 1))
+                    item.insert("_stamp0".into(), stamp(next - 1, 1));
+                    item.insert("_stamp1".into(), stamp(next + 1, 1))
                 }
             };
         }
@@ -236,20 +242,19 @@ mod tests {
                 Call::Delete => (Operation::DeleteItem, None),
                 Call::Create => (Operation::PutItem, Some(1)),
             };
-            let (expectation, is_conditional, has_token) = (self.expectation, self.conditional, false);
             let stamp = Some(self.stamp()).filter(|_| self.slots != Slots::Off && !self.deletes());
             Intent {
                 schema: Schema::EXAMPLE,
                 operation,
-                expectation,
+                expectation: self.expectation,
                 next_version,
                 stamp,
-                is_conditional,
-                has_token,
+                is_conditional: self.conditional,
+                has_token: false,
             }
         }
 
-        /// The version that the call makes; a delete makes none, and finds what another write left.
+        /// The version that the call makes. A delete makes none; this is then the version of the stamps that others left.
         fn next(&self) -> u64 {
             if self.creates() { 1 } else { NEXT }
         }
@@ -262,8 +267,8 @@ mod tests {
             self.stored.is_some() && self.slots == Slots::Own
         }
 
-        /// Stamps are on, and the step into the version was made by another write, or no longer shows who made it.
-        fn step_is_taken(&self) -> bool {
+        /// Stamps are on, and another write made the version, as its stamp or the version itself shows.
+        fn next_is_taken(&self) -> bool {
             let at_next = self.version() == Some(self.next());
             self.stored.is_some() && self.slots != Slots::Off && (self.slots == Slots::Other || at_next)
         }
@@ -280,7 +285,7 @@ mod tests {
             self.call == Call::Create
         }
 
-        /// The version that the item has, where it is a number that can be one.
+        /// The version of the item, if its attribute is a valid version.
         fn version(&self) -> Option<u64> {
             self.stored.as_ref()?.get("version")?.as_n().ok()?.parse().ok()
         }
@@ -289,7 +294,7 @@ mod tests {
             self.expectation == Expectation::Version(OLD) && self.version() == Some(OLD)
         }
 
-        /// v = 0, and the stored version is what was read, or for calls that did not read: none, NULL or 0.
+        /// v = 0, and the stored version is as it was read; for calls that did not read: absent, NULL or 0.
         fn as_read(&self) -> bool {
             let Some(item) = &self.stored else { return false };
             let (absent, null) = match item.get("version") {
@@ -309,11 +314,11 @@ mod tests {
 
     type Row = (&'static str, fn(&Case) -> bool, Verdict, Verdict);
 
-    /// The table of verdicts: the store says (first match) | clean | after ambiguity.
+    /// The table of verdicts: the stored item (first match) | unambiguous | after ambiguity.
     #[rustfmt::skip]
     const ROWS: [Row; 17] = [
         ("change: own stamp", |case| case.changes() && case.own(), Verdict::Applied, Verdict::Applied),
-        ("change: version = w or another stamp for w", |case| case.changes() && case.step_is_taken(), Verdict::Conflict, Verdict::Conflict),
+        ("change: version = w or another stamp for w", |case| case.changes() && case.next_is_taken(), Verdict::Conflict, Verdict::Conflict),
         ("change: v > 0 and v < version < w", |case| case.changes() && case.expectation == Expectation::Version(OLD) && case.version().is_some_and(|version| OLD < version && version < NEXT), Verdict::Conflict, Verdict::Conflict),
         ("change: version = v > 0, extra condition", |case| case.changes() && case.at_old() && case.conditional, Verdict::ConditionFailed, Verdict::ConditionFailed),
         ("change: v = 0, as it was read, extra condition", |case| case.changes() && case.as_read() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
@@ -324,7 +329,7 @@ mod tests {
         ("delete: v = 0, as it was read, extra condition", |case| case.deletes() && case.as_read() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
         ("delete: any other item", Case::deletes, Verdict::Conflict, Verdict::Unknown),
         ("create: own stamp", |case| case.creates() && case.own(), Verdict::Applied, Verdict::Applied),
-        ("create: version = w or another stamp for w", |case| case.creates() && case.step_is_taken(), Verdict::AlreadyExists, Verdict::AlreadyExists),
+        ("create: version = w or another stamp for w", |case| case.creates() && case.next_is_taken(), Verdict::AlreadyExists, Verdict::AlreadyExists),
         ("create: another item", |case| case.creates() && case.stored.is_some(), Verdict::AlreadyExists, Verdict::Unknown),
         ("create: no item, extra condition", |case| case.creates() && case.conditional, Verdict::ConditionFailed, Verdict::Unknown),
         ("create: still no item", Case::creates, Verdict::Again, Verdict::Unknown),
@@ -336,51 +341,52 @@ mod tests {
         let mut matched = [0; ROWS.len()];
         for case in Case::all() {
             let row = ROWS.iter().position(|(_, holds, ..)| holds(&case)).expect("the last row always holds");
-            let (says, _, clean, after_ambiguity) = ROWS[row];
+            let (name, _, unambiguous, after_ambiguity) = ROWS[row];
             matched[row] += 1;
-            assert_eq!(judge(case.intent(), case.stored.as_ref(), true), clean, "{says}, clean: {case:?}");
+            let judged = judge(case.intent(), case.stored.as_ref(), true);
+            assert_eq!(judged, unambiguous, "{name}, unambiguous: {case:?}");
             let judged = judge(case.intent(), case.stored.as_ref(), false);
-            assert_eq!(judged, after_ambiguity, "{says}, after ambiguity: {case:?}");
+            assert_eq!(judged, after_ambiguity, "{name}, after ambiguity: {case:?}");
         }
         let (nothing_left, rows) = matched.split_last().expect("there are rows");
         assert_eq!(*nothing_left, 0);
         assert!(rows.iter().all(|count| *count > 0), "a row without a case: {matched:?}");
     }
 
-    /// No check failed on what a later read finds, so an item at the expected version says nothing yet.
+    /// A later read is not a failed check, so an item at the expected version proves nothing.
     #[test]
-    fn a_later_read_tells_only_what_is_certain() {
+    fn a_later_read_answers_only_what_is_certain() {
         for case in Case::all() {
-            let passed = |version| OLD < version && version < NEXT;
-            let passed_by =
-                case.expectation == Expectation::Version(OLD) && case.version().is_some_and(passed);
+            let is_between = |version| OLD < version && version < NEXT;
+            let was_overtaken =
+                case.expectation == Expectation::Version(OLD) && case.version().is_some_and(is_between);
             let expected = match &case {
                 case if case.deletes() => None,
                 case if case.own() => Some(true),
-                case if case.step_is_taken() || passed_by => Some(false),
+                case if case.next_is_taken() || was_overtaken => Some(false),
                 _ => None,
             };
             assert_eq!(was_applied(case.intent(), case.stored.as_ref()), expected, "{case:?}");
         }
     }
 
-    /// What an attempt of ours could have caused is never held against a rival.
+    /// A state that this write itself could have caused never counts as another writer's.
     #[test]
-    fn an_item_as_our_own_write_leaves_it_is_never_a_definite_refusal() {
+    fn an_item_that_this_write_could_have_left_is_never_a_definite_refusal() {
         for case in Case::all().into_iter().filter(|case| matches!(case.slots, Slots::Off | Slots::Own)) {
-            let ours = match case.call {
+            let could_be_own = match case.call {
                 Call::Change(_) => case.version() == Some(NEXT),
                 Call::Create => case.version() == Some(1),
                 Call::Delete => case.stored.is_none(),
             };
-            if ours {
+            if could_be_own {
                 let judged = judge(case.intent(), case.stored.as_ref(), false);
-                let open = match case.slots {
+                let expected = match case.slots {
                     _ if case.deletes() => Verdict::NowOrBefore,
                     Slots::Own => Verdict::Applied,
                     _ => Verdict::Unknown,
                 };
-                assert_eq!(judged, open, "{case:?}");
+                assert_eq!(judged, expected, "{case:?}");
             }
         }
     }
