@@ -17,7 +17,7 @@ use crate::queue::line::{Answer, CallerId, Line, Outcome, Status, Step};
 use crate::send::Request;
 use crate::send::budget::Budget;
 use crate::send::limits::Limits;
-use crate::send::retry::{IMMEDIATE, Retry};
+use crate::send::retry::{IMMEDIATE_RETRIES, Retry};
 use crate::send::sdk_call::CallFailure;
 use crate::send::store::{GET_ITEM, Store};
 use crate::send::trace::CallStats;
@@ -50,7 +50,8 @@ pub(crate) struct Turn<'t> {
     schema: &'static Schema,
     key: Item,
     budget: Budget,
-    immediate: u32,
+    /// How many more conflicts in a row are retried at once, on the item that came with the refusal.
+    immediate_retries: u32,
     /// While it is this caller's turn.
     desk: Option<Desk>,
 }
@@ -77,7 +78,8 @@ impl<'t> Turn<'t> {
             return Err(busy(store, "10,000 calls of this process wait for the same item already"));
         };
         let budget = Budget::start(retry);
-        Ok(Self { queues, id, line, caller, store, schema, key, budget, immediate: IMMEDIATE, desk: None })
+        let immediate_retries = IMMEDIATE_RETRIES;
+        Ok(Self { queues, id, line, caller, store, schema, key, budget, immediate_retries, desk: None })
     }
 
     pub(crate) fn stats(&self) -> CallStats {
@@ -366,12 +368,12 @@ impl<'t> Turn<'t> {
     async fn after_conflict(&mut self, mut error: Error, is_member: bool, as_of: AsOf) -> Result<()> {
         let is_known = error.conflict().is_none_or(|conflict| conflict.item().is_some());
         if is_member {
-            if self.immediate == 0 || !is_known {
+            if self.immediate_retries == 0 || !is_known {
                 // A caller that leads others acts for all of them, and must not fall behind the other processes.
-                self.immediate = if self.line.others_wait() { IMMEDIATE } else { 0 };
+                self.immediate_retries = if self.line.others_wait() { IMMEDIATE_RETRIES } else { 0 };
                 return self.budget.wait_after(error).await;
             }
-            self.immediate -= 1;
+            self.immediate_retries -= 1;
             if !self.budget.take() {
                 return Err(error);
             }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::Client;
 use crate::error::{Error, Result};
 use crate::send::MAX_TRANSACTION_TIME;
 use crate::send::budget::Budget;
-use crate::send::retry::{IMMEDIATE, Retry};
+use crate::send::retry::{IMMEDIATE_RETRIES, Retry};
 use crate::send::trace::{Finished, traced};
 use crate::table::BoxFuture;
 use crate::transaction::run::{Carried, Refused};
@@ -138,7 +138,7 @@ where
         let Self { client, mut run, retry, .. } = self;
         Box::pin(traced("transact", "", async move {
             let budget = &mut Budget::start(retry.at_most(MAX_TRANSACTION_TIME));
-            let (mut carried, mut immediate) = (Carried::default(), IMMEDIATE);
+            let (mut carried, mut immediate) = (Carried::default(), IMMEDIATE_RETRIES);
             loop {
                 let tx = Tx::start(budget, carried);
                 let record = tx.record();
