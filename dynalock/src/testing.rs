@@ -56,7 +56,7 @@ use crate::support::lock::lock;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
-    /// No fault: the request and its reply pass. With it, a script can spare an attempt before a fault.
+    /// No fault: the request and its reply pass, so that the next fault of the script hits a later attempt.
     Pass,
     /// The connection is refused, and nothing is sent.
     ConnectionRefused,

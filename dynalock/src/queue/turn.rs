@@ -303,7 +303,7 @@ impl<'t> Turn<'t> {
     }
 
     /// Moves the write under way to the runtime of this caller, if it began in another one: the identical request is sent again.
-    /// A write that was never transmitted, or whose outcome nobody needs, is dropped instead.
+    /// A write that was never transmitted, or whose outcome no member needs, is dropped instead.
     fn move_to_this_runtime(&mut self) {
         let is_elsewhere =
             |desk: &mut Desk| matches!(desk, Desk::InFlight(flight) if !flight.landing.is_here());

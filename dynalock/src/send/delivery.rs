@@ -76,7 +76,7 @@ impl Delivery {
     /// Notes how an attempt ended.
     fn finish(&self, result: AttemptResult) {
         let mut progress = self.progress();
-        // An attempt that was never transmitted was not applied, whatever the SDK's error looks like.
+        // An attempt that was never transmitted was not applied, even if the SDK's error looks ambiguous.
         let result = if progress.is_in_flight { result } else { AttemptResult::NotApplied };
         progress.is_in_flight = false;
         progress.last = Some(result);

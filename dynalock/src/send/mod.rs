@@ -241,7 +241,7 @@ impl Request {
                 }
                 failure => failure,
             };
-            // To give up after an ambiguous attempt means that the outcome is unknown, whatever the last error was.
+            // After an ambiguous attempt, a request that is given up has an unknown outcome. The error is its cause only.
             let final_error = |error| if unambiguous { error } else { self.unknown(error) };
             let error = match failure {
                 CallFailure::CheckFailed(reasons) => {

@@ -56,7 +56,8 @@ pub(crate) enum CallFailure {
 /// Sends a request, with a configuration of its own if there is one.
 macro_rules! send_with {
     ($config:expr, $request:expr) => {{
-        let (config, request): (Option<aws_sdk_dynamodb::config::Builder>, _) = ($config, $request);
+        let config: Option<aws_sdk_dynamodb::config::Builder> = $config;
+        let request = $request;
         async move {
             match config {
                 Some(config) => request.customize().config_override(config).send().await,

@@ -125,7 +125,7 @@ fn key_types<T: Versioned>() -> Result<Vec<Key>, Invalid> {
             key_type::KeyType::Scalar(scalar) => Ok((key, role, scalar)),
             key_type::KeyType::Float => Err(Invalid::item(key.name, FLOAT)),
             key_type::KeyType::Unknown => {
-                let problem = "whether this key is a string, a number or bytes cannot be told from its type; \
+                let problem = "the type of this key does not say whether it is a string, a number or bytes; \
                                create the table without `create_table`";
                 Err(Invalid::item(key.name, problem))
             }

@@ -78,9 +78,11 @@ fn open() -> Desk {
 
 fn in_flight() -> Desk {
     let landing = UnderWay::new(std::future::pending());
-    let (delivery, limits) = (Arc::default(), Budget::start(Retry::default()).limits());
-    let (intent, sender, as_of) = (intent(), 0, as_of());
-    Desk::InFlight(Flight { landing, intent, sender, delivery, written: None, as_of, limits }.into())
+    let delivery = Arc::default();
+    let limits = Budget::start(Retry::default()).limits();
+    let as_of = as_of();
+    let flight = Flight { landing, intent: intent(), sender: 0, delivery, written: None, as_of, limits };
+    Desk::InFlight(flight.into())
 }
 
 impl World {

@@ -122,7 +122,7 @@ async fn attempts_are_counted_with_the_first() {
     }
     let begun = Instant::now();
     assert_eq!(attempts(Budget::start(Retry::none())).await, 1);
-    assert!(begun.elapsed().is_zero(), "nobody waits for an attempt that is not made");
+    assert!(begun.elapsed().is_zero(), "there is no wait for an attempt that is not made");
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,7 +205,7 @@ async fn without_a_next_attempt_the_error_of_the_last_one_is_returned() {
     assert_eq!(problem_of(budget.wait_after(failed("third")).await.unwrap_err()), "third");
 
     budget.renew();
-    assert!(budget.take_after(failed("fourth")).is_ok(), "attempts are counted anew");
+    assert!(budget.take_after(failed("fourth")).is_ok(), "attempts are counted from 1 again");
     budget.succeeded();
     assert_eq!(problem_of(budget.out_of_time(failed("cut off"))), "cut off");
 }
