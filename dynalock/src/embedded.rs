@@ -1,8 +1,8 @@
 //! An in-process DynamoDB behind a real SDK client, for tests, examples and development.
 //!
-//! An [`Engine`] owns a small DynamoDB (the `dynoxide` emulator on `SQLite`) and answers the SDK's HTTP requests where a
-//! network connection would: no server, no port, no credentials to set up. Requests are signed, serialized, retried and
-//! timed out by the SDK as always, and every error arrives as the SDK's own typed exception.
+//! An [`Engine`] owns a small DynamoDB (the `dynoxide` emulator on `SQLite`) and answers the SDK's HTTP requests in place of a
+//! network connection. There is no server, no port, and there are no credentials to set up. The SDK signs, serializes, retries
+//! and times out requests as always, and every error arrives as the SDK's own typed exception.
 //!
 //! ```
 //! use aws_sdk_dynamodb::types::AttributeValue;
@@ -39,17 +39,17 @@
 //!
 //! # How it runs
 //!
-//! The database call runs inline, on the thread that polls the request: it takes microseconds, and under tokio's paused
-//! clock a `spawn_blocking` would keep time from advancing. Before and after the call the task yields once, so that
-//! tasks on a current-thread runtime interleave as they would over a network. A request whose future is dropped at the
-//! second of these points was applied, and its reply is lost.
+//! The database call runs inline, on the thread that polls the request. It takes microseconds, and under tokio's paused clock a
+//! `spawn_blocking` would stop time from advancing. The task yields once before and once after the call, so that tasks on a
+//! current-thread runtime interleave as they would over a network. If the future of a request is dropped at the second yield, the
+//! request was applied and its reply is lost.
 //!
 //! # What it doesn't do
 //!
 //! - It never throttles and never answers `TransactionConflictException`: requests run one at a time.
 //! - It accepts any credentials and any Region, and has no IAM.
-//! - Its time is the system's, not tokio's: a transaction's `ClientRequestToken` is remembered for ten minutes, and only
-//!   as long as the engine lives.
+//! - Its clock is the system's, not tokio's. A transaction's `ClientRequestToken` is remembered for ten minutes, but no longer
+//!   than the engine lives.
 //! - Time to live can be turned on, but expired items stay.
 //! - Streams, backups, global tables and vector search answer `UnknownOperationException`.
 
@@ -71,37 +71,36 @@ use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A DynamoDB of this process's own, in memory or in a file.
+/// A DynamoDB inside this process, in memory or in a file.
 ///
-/// Cloning is cheap, and all clones share one database; so do all clients and HTTP clients made from them. It lives as
-/// long as any of these.
+/// An engine is cheap to clone. Its clones, and all clients and HTTP clients made from them, share one database. The database
+/// lives as long as any of these.
 #[derive(Clone)]
 pub struct Engine {
-    /// Why the database couldn't be opened is kept here and answered to each request, so that `in_memory` needs no `?`.
+    /// The database, or the error of opening it. Each request returns that error, so that `in_memory` cannot fail.
     database: Result<Database, Arc<DynoxideError>>,
 }
 
 impl Engine {
-    /// Starts an empty database in memory; it is gone with the last clone.
+    /// Starts an empty database in memory. It is gone when the last clone is dropped.
     #[must_use]
     pub fn in_memory() -> Self {
         Self { database: Database::memory().map_err(Arc::new) }
     }
 
-    /// Opens the database in the file at `path`, or creates it; it survives a restart.
+    /// Opens the database in the file at `path`, or creates it. The database survives a restart.
     ///
-    /// A write is in the file's log (`path` with `-wal` appended) before it is answered, so that nothing is lost if the
-    /// process dies; the log is folded into the file when the last clone is dropped. Move or copy the file only then.
-    /// Several processes may open one file: writes exclude each other, but a table deleted by one may still be
-    /// remembered by another.
+    /// A write is in the file's log (`path` with `-wal` appended) before it is answered, so nothing is lost if the process dies.
+    /// The log is merged into the file when the last clone is dropped. Move or copy the file only after that. Several processes
+    /// may open one file: their writes exclude each other, but one process may still remember a table that another one deleted.
     ///
     /// # Errors
     ///
-    /// The error names the path, and its source tells the cause: the folder doesn't exist, the file is no database, or
-    /// another process holds it for more than 30 seconds. A path that isn't UTF-8 is refused.
+    /// The error names the path, and its source gives the cause: the folder doesn't exist, the file is no database, or another
+    /// process locks it for more than 30 seconds. A path that isn't UTF-8 is refused.
     pub fn on_disk(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        // SQLite gives a meaning of its own to names such as ":memory:", which absolute paths never have.
+        // To SQLite, names such as ":memory:" are no files. An absolute path is never such a name.
         let absolute = std::path::absolute(path)?;
         let name = absolute.to_str().ok_or_else(|| {
             let message = format!("the path {} of a database is not UTF-8", path.display());
@@ -118,8 +117,8 @@ impl Engine {
         Client::from_conf(self.config().build())
     }
 
-    /// Returns the SDK configuration that [`client`](Self::client) uses, to add to: retries, timeouts, interceptors. Requests are tried
-    /// 3 times, with delays of up to 1 and 2 seconds, whatever the SDK does by default.
+    /// Returns the SDK configuration that [`client`](Self::client) uses, to which retries, timeouts and interceptors can be
+    /// added. Requests are tried 3 times, with delays of up to 1 and 2 seconds. This does not depend on the SDK's defaults.
     ///
     /// ```
     /// use aws_sdk_dynamodb::{Client, config::retry::RetryConfig};
@@ -137,11 +136,11 @@ impl Engine {
             .retry_config(
                 RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_secs(1)),
             )
-            .retry_partition(retries_of_its_own())
+            .retry_partition(own_retry_partition())
             .http_client(self.http_client())
     }
 
-    /// Returns the HTTP client that reaches this engine, for a wrapper that records, delays or loses what passes:
+    /// Returns the HTTP client that reaches this engine. A wrapper around it can record, delay or lose requests and replies:
     /// `engine.config().http_client(Wrapper::new(engine.http_client()))`.
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
@@ -156,9 +155,9 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// The SDK grants retries from one quota that all clients of a process share, unless told otherwise: a test that uses it up
-/// would change what others see.
-fn retries_of_its_own() -> RetryPartition {
+/// A retry quota for one configuration. By default, the SDK takes the retries of all clients of a process from one quota. A test
+/// that uses it up would change the results of other tests.
+fn own_retry_partition() -> RetryPartition {
     static CONFIGS: AtomicU64 = AtomicU64::new(0);
     let name = format!("dynalock-embedded-{}", CONFIGS.fetch_add(1, Ordering::Relaxed));
     RetryPartition::custom(name).token_bucket(TokenBucket::default()).build()
@@ -179,6 +178,7 @@ impl HttpConnector for Connector {
         let database = self.0.database.clone();
         HttpConnectorFuture::new(async move {
             let database = database.map_err(|cause| ConnectorError::user(cause.into()))?;
+            // A request and its reply take their time over a network. Other tasks run meanwhile, and the future may be dropped.
             tokio::task::yield_now().await;
             let response = respond(&database, &request);
             tokio::task::yield_now().await;
@@ -187,6 +187,7 @@ impl HttpConnector for Connector {
     }
 }
 
+/// Answers a request as DynamoDB's HTTP interface does.
 fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
     let operation = target.strip_prefix("DynamoDB_20120810.").unwrap_or_default();
@@ -206,8 +207,8 @@ fn respond(database: &Database, request: &HttpRequest) -> Result<HttpResponse, C
     Ok(response)
 }
 
-/// Reads `body` as what each operation's method takes, calls the method and writes its answer; `None` for any other
-/// operation.
+/// Defines `execute`, which deserializes the body for the operation's method, calls the method and serializes its answer. It
+/// returns `None` for an operation that is not listed.
 macro_rules! operations {
     ($($operation:literal => $method:ident,)*) => {
         fn execute(database: &Database, operation: &str, body: &[u8]) -> Option<Result<String, DynoxideError>> {
@@ -253,14 +254,14 @@ fn write<T: Serialize>(answer: &T) -> Result<String, DynoxideError> {
     serde_json::to_string(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// Turns `serde_json`'s refusal of a request into the exception that DynamoDB answers; `dynoxide` marks its own messages
-/// by a word in front.
+/// Converts `serde_json`'s error for a request into the exception that DynamoDB returns. The messages of `dynoxide` itself begin
+/// with a word that names the exception.
 fn unreadable(refusal: &str) -> DynoxideError {
     let message = match refusal.rsplit_once(" at line ") {
         Some((message, position)) if position.contains(" column ") => message,
         _ => refusal,
     };
-    // DynamoDB blames what is missing or unknown on the values, and only a wrong JSON type on the writing.
+    // For DynamoDB, a missing or unknown value is a `ValidationException`, and a wrong JSON type is a `SerializationException`.
     let invalid = ["missing field", "unknown variant", "invalid type: null", "AttributeValue"];
     match message.split_once(':') {
         Some(("VALIDATION", text)) => DynoxideError::ValidationException(text.to_owned()),
@@ -273,7 +274,8 @@ fn unreadable(refusal: &str) -> DynoxideError {
     }
 }
 
-/// Spells out the prefix that three operations put before errors of one family, which `dynoxide` marks by a variant.
+/// Adds the prefix that DynamoDB puts before some validation errors of three operations. `dynoxide` marks these errors by a
+/// variant.
 fn enveloped(operation: &str, error: DynoxideError) -> DynoxideError {
     match (operation, error) {
         ("PutItem" | "UpdateItem" | "DeleteItem", DynoxideError::EnvelopedValidation(message)) => {

@@ -1,8 +1,8 @@
 //! A network that goes wrong by script, to test what an application makes of it.
 //!
-//! [`Faults`] sits where the network is, behind the real SDK, whose serialization, retries and timeouts run as they would
-//! against a store far away. It goes in front of an [`Engine`](crate::embedded::Engine), or of any other HTTP client. The
-//! [guide](crate::guide::testing) shows tests of an application's own code with it; dynalock's own tests use the same.
+//! [`Faults`] takes the place of the network behind the real SDK, whose serialization, retries and timeouts run as in production.
+//! It wraps the HTTP client of an [`Engine`](crate::embedded::Engine), or any other one. The [guide](crate::guide::testing) shows
+//! how to test an application with it. Dynalock's own tests use it as well.
 //!
 //! ```
 //! use aws_sdk_dynamodb::Client;
@@ -52,23 +52,23 @@ use tokio::sync::Semaphore;
 
 use crate::support::lock::lock;
 
-/// What happens to one request, and each time that the SDK sends it again is one more.
+/// What happens to one request. If the SDK sends a request again, that is another request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Nothing: the request and its reply pass, so that a script can strike a later attempt.
+    /// No fault: the request and its reply pass, so that the next fault of the script hits a later attempt.
     Pass,
-    /// The connection is refused: nothing is sent.
+    /// The connection is refused, and nothing is sent.
     ConnectionRefused,
     /// The connection breaks before the request reaches the store.
     RequestLost,
-    /// The server closes the connection when the request comes, as one does that was idle for too long.
+    /// The server closes the connection when the request comes, as it does with a connection that was idle for too long.
     ClosedByServer,
     /// Something between the client and the store delivers the request twice, and only the second reply arrives.
     DeliveredTwice,
-    /// The connection breaks, and the request reaches the store only after this long, if tokio's runtime is still there.
+    /// The connection breaks. The request reaches the store after this time, if tokio's runtime still runs.
     DeliveredLate(Duration),
-    /// The store answers after this long.
+    /// The request reaches the store after this time, and the store answers.
     Delay(Duration),
     /// The store carries out the request, and the connection breaks before its reply.
     ReplyLost,
@@ -76,13 +76,13 @@ pub enum Fault {
     NeverReplies,
     /// The store carries out the request, and the connection breaks in the middle of its reply.
     BodyCutOff,
-    /// The store carries out the request, and half of its reply arrives as if it were all.
+    /// The store carries out the request, and half of its reply arrives as if it were complete.
     Truncated,
-    /// The store refuses a failed check without telling the item, as some stores do.
+    /// The store carries out the request, but if a check fails, its reply has no item.
     ItemWithheld,
-    /// Something before the store replies with this error.
+    /// Something between the client and the store replies with this error, and the request does not reach the store.
     Instead(Reply),
-    /// The store carries out the request, and something after it replies with this error.
+    /// The store carries out the request, and something between it and the client replaces the reply by this error.
     After(Reply),
 }
 
@@ -94,50 +94,52 @@ pub struct Reply {
     pub status: u16,
     /// The name of the exception, such as `"ThrottlingException"`.
     pub exception: String,
-    /// What it says.
+    /// The message of the exception.
     pub message: String,
-    /// Why each action of a transaction was cancelled, or `"None"`; empty for any other reply.
+    /// The reason of each action of a cancelled transaction, with `"None"` for an action that is not at fault. Empty for any
+    /// other reply.
     pub reasons: Vec<String>,
-    /// The item that each of these reasons tells; `Null` for none.
+    /// The item that each reason returns; `Null` for none.
     item: Value,
 }
 
 impl Reply {
-    /// A reply with the exception's `status` and name.
+    /// Returns an error reply with this HTTP status and exception.
     #[must_use]
     pub fn new(status: u16, exception: &str) -> Self {
         let message = format!("{exception}, by script");
         Self { status, exception: exception.to_owned(), message, reasons: Vec::new(), item: Value::Null }
     }
 
-    /// The same, where each reason tells this item, in DynamoDB's JSON; none if that is not JSON.
+    /// Returns the same reply with this item in each reason. `item` is in DynamoDB's JSON. If it is not valid JSON, the reasons
+    /// have no item.
     #[must_use]
     pub fn telling(mut self, item: &str) -> Self {
         self.item = serde_json::from_str(item).unwrap_or_default();
         self
     }
 
-    /// The reply that cancels a transaction, with the code for each of its actions.
+    /// Returns the reply that cancels a transaction, with a code for each of its actions.
     #[must_use]
     pub fn cancelled<const N: usize>(codes: [&str; N]) -> Self {
         let reasons = codes.map(str::to_owned).to_vec();
         Self { reasons, ..Self::new(400, "TransactionCanceledException") }
     }
 
-    /// The reply of a table or a partition that is asked for more than it may give.
+    /// Returns the reply of a table or a partition that is throttled.
     #[must_use]
     pub fn throttled() -> Self {
         Self::new(400, "ThrottlingException")
     }
 
-    /// The reply of a server that broke down.
+    /// Returns the reply of a server that failed.
     #[must_use]
     pub fn internal_server_error() -> Self {
         Self::new(500, "InternalServerError")
     }
 }
 
-/// Wraps an HTTP client and strikes requests by script; whatever the script doesn't name passes. Clones share one script.
+/// An HTTP client that wraps another one, and makes requests fail by script. All other requests pass. Clones share one script.
 #[derive(Clone, Debug)]
 pub struct Faults {
     inner: SharedHttpClient,
@@ -148,7 +150,7 @@ pub struct Faults {
 struct Plan {
     script: Mutex<VecDeque<(String, Fault)>>,
     gates: Mutex<Vec<Gate>>,
-    item_is_denied: AtomicBool,
+    is_item_denied: AtomicBool,
 }
 
 impl Faults {
@@ -158,78 +160,79 @@ impl Faults {
         Self { inner: SharedHttpClient::new(inner), plan: Arc::default() }
     }
 
-    /// Adds what happens to the next requests of `operation`, such as `"UpdateItem"`: one fault for each.
+    /// Adds the faults of the next requests of `operation`, such as `"UpdateItem"`, one fault for each request.
     pub fn script(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
         lock(&self.plan.script).extend(faults.into_iter().map(|fault| (operation.to_owned(), fault)));
     }
 
-    /// Forgets the rest of the script, and opens all gates.
+    /// Removes the rest of the script, and opens all gates.
     pub fn clear(&self) {
         lock(&self.plan.script).clear();
         lock(&self.plan.gates).drain(..).for_each(|gate| gate.open());
     }
 
-    /// Returns whether every fault of the script has struck.
+    /// Returns whether every fault of the script has happened.
     #[must_use]
     pub fn is_over(&self) -> bool {
         lock(&self.plan.script).is_empty()
     }
 
-    /// Holds up the requests of `operation` that come when the script is over, until the gate is opened: so that something
-    /// else can be done first. Opens an earlier gate of this operation.
+    /// Stops all requests of `operation` that come after the end of the script, until the gate is opened. Something else can be
+    /// done first. Opens an earlier gate of this operation.
     #[must_use]
     pub fn hold_up(&self, operation: impl Into<String>) -> Gate {
         let closed = || Arc::new(Semaphore::new(0));
         let gate = Gate { operation: operation.into().into(), reached: closed(), barrier: closed() };
         let mut gates = lock(&self.plan.gates);
         gates.retain(|earlier| {
-            let stays = earlier.operation != gate.operation;
-            if !stays {
+            let is_kept = earlier.operation != gate.operation;
+            if !is_kept {
                 earlier.open();
             }
-            stays
+            is_kept
         });
         gates.push(gate.clone());
         gate
     }
 
-    /// From now on denies every request that a failed check shall return the item of, as an IAM policy may, before the
-    /// script strikes it.
+    /// From now on, denies every request that asks a failed check to return the item, as an IAM policy may. A denied request
+    /// takes no fault from the script.
     pub fn deny_item(&self) {
-        self.plan.item_is_denied.store(true, Ordering::Relaxed);
+        self.plan.is_item_denied.store(true, Ordering::Relaxed);
     }
 }
 
-/// Where the requests of one operation stop, sent again or not, until it is open. It stays there when its handles are dropped.
+/// A gate at which the requests of one operation stop until it is opened, those that the SDK sends again included. It stays
+/// closed when its handles are dropped.
 #[derive(Clone, Debug)]
 pub struct Gate {
     operation: Arc<str>,
-    /// Has no permits, and is closed once a request has come.
+    /// A semaphore without permits, which is closed when the first request comes.
     reached: Arc<Semaphore>,
-    /// Has no permits, and is closed once the gate is open.
+    /// A semaphore without permits, which is closed when the gate is opened.
     barrier: Arc<Semaphore>,
 }
 
 impl Gate {
-    /// Waits until a request has come.
+    /// Waits until a request has come to the gate.
     ///
     /// # Panics
     ///
-    /// If none comes within an hour of tokio's clock, which passes at once where that is paused: the code under test sends
-    /// another operation, or none.
+    /// Panics if no request comes within an hour of tokio's clock, which passes at once if the clock is paused. The code under
+    /// test then sends another operation, or none.
     pub async fn reached(&self) {
         let reached = tokio::time::timeout(Duration::from_hours(1), self.reached.acquire()).await;
         assert!(reached.is_ok(), "no request of {} came to the gate", self.operation);
     }
 
-    /// Lets all requests go on that are there, and those that come.
+    /// Lets all requests pass, those at the gate and later ones.
     pub fn open(&self) {
         self.barrier.close();
     }
 
     async fn pass(&self) {
         self.reached.close();
-        // Fails as soon as the gate is open.
+        // There is never a permit: the wait ends with an error when the gate is opened.
         let _ = self.barrier.acquire().await;
     }
 }
@@ -258,19 +261,20 @@ impl Plan {
     }
 
     fn next_fault(&self, request: &HttpRequest) -> Fault {
-        if self.item_is_denied.load(Ordering::Relaxed) && asks_for_item(request) {
+        if self.is_item_denied.load(Ordering::Relaxed) && asks_for_item(request) {
             return Fault::Instead(Reply::new(400, "AccessDeniedException"));
         }
         let operation = operation(request);
         let mut script = lock(&self.script);
-        let next = script.iter().position(|(struck, _)| struck == operation);
+        let next = script.iter().position(|(scripted, _)| scripted == operation);
         next.and_then(|next| script.remove(next)).map_or(Fault::Pass, |(_, fault)| fault)
     }
 }
 
 impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (inner, plan) = (self.inner.clone(), Arc::clone(&self.plan));
+        let inner = self.inner.clone();
+        let plan = Arc::clone(&self.plan);
         let gate = plan.gate_of(operation(&request));
         HttpConnectorFuture::new(async move {
             if let Some(gate) = gate {
@@ -287,7 +291,7 @@ fn operation(request: &HttpRequest) -> &str {
     target.rsplit_once('.').map_or("", |(_service, operation)| operation)
 }
 
-/// Whether a write, or any action of a transaction, asks for the item.
+/// Whether a write, or any action of a transaction, asks a failed check to return the item.
 fn asks_for_item(request: &HttpRequest) -> bool {
     let body = serde_json::from_slice::<Value>(request.body().bytes().unwrap_or_default());
     let asks = |write: &Value| write["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD";
@@ -298,6 +302,7 @@ fn asks_for_item(request: &HttpRequest) -> bool {
     })
 }
 
+/// Sends the request to the store, with the fault.
 async fn strike(
     fault: Fault,
     store: SharedHttpConnector,
@@ -337,7 +342,7 @@ async fn strike(
         }
         Fault::BodyCutOff => {
             let mut response = store.call(request).await?;
-            // A body that was taken away fails to be read, as one does whose connection is gone.
+            // The body that this leaves behind fails when it is read, like that of a broken connection.
             response.take_body();
             Ok(response)
         }
@@ -362,16 +367,16 @@ async fn body_of(response: &mut HttpResponse) -> Result<Vec<u8>, ConnectorError>
 
 async fn without_item(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     let body = body_of(&mut response).await?;
-    let mut told: Value =
+    let mut reply: Value =
         serde_json::from_slice(&body).map_err(|error| ConnectorError::user(error.into()))?;
     if !response.status().is_success() {
-        let forget =
+        let remove_item =
             |refusal: &mut Value| drop(refusal.as_object_mut().map(|refusal| refusal.remove("Item")));
-        forget(&mut told);
-        let reasons = told.get_mut("CancellationReasons").and_then(Value::as_array_mut);
-        reasons.into_iter().flatten().for_each(forget);
+        remove_item(&mut reply);
+        let reasons = reply.get_mut("CancellationReasons").and_then(Value::as_array_mut);
+        reasons.into_iter().flatten().for_each(remove_item);
     }
-    *response.body_mut() = SdkBody::from(told.to_string());
+    *response.body_mut() = SdkBody::from(reply.to_string());
     Ok(response)
 }
 

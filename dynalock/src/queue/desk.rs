@@ -1,7 +1,7 @@
-//! What is known of an item that has callers, and the request that is under way for it.
+//! The desk of an item that has callers: the item as it is known, and the request that is under way for it.
 //!
-//! Only the caller whose turn it is has the desk. It leaves the desk to the next one as it is, so that neither a read nor a write
-//! ends with the caller that began it.
+//! Only the caller whose turn it is has the desk. At the end of its turn it gives the desk to the next caller. A read or a write
+//! that is under way continues there, so it does not end with the caller that began it.
 //!
 //! ```text
 //!           start a read             answered
@@ -10,7 +10,7 @@
 //!     │ └────────────────────┘ not answered       │ └───┘
 //!     │                                           │ mark as sent
 //!     │   the outcome is unknown, or the          ▼
-//!     └── item is not known ─────────────────  InFlight ──▶ Open: applied, or refused with the stored item
+//!     └── stored item is not known ──────────  InFlight ──▶ Open: applied, or refused with the stored item
 //! ```
 
 use std::pin::Pin;
@@ -24,7 +24,6 @@ use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::item::Item;
-use crate::queue::line::CallerId;
 use crate::send::Applied;
 use crate::send::budget::Budget;
 use crate::send::delivery::Delivery;
@@ -32,26 +31,31 @@ use crate::send::limits::Limits;
 use crate::write::draft::Draft;
 use crate::write::intent::Intent;
 
+/// The number of a caller in the line, counted from 0 in the order of arrival.
+pub(crate) type CallerId = u64;
+
 /// The state of an item that has callers.
 #[derive(Default)]
 pub(crate) enum Desk {
-    /// Nothing is known of it.
+    /// The item is not known.
     #[default]
     Empty,
+    /// A read of the item is under way.
     Reading(Reading),
-    /// It is known, perhaps with changes that are not sent yet.
+    /// The item is known. The group may have changes that are not sent yet.
     Open(Box<Group>),
+    /// The write of a group is under way.
     InFlight(Box<Flight>),
 }
 
 impl Desk {
-    /// Whether it holds the changes of the callers that are members of a write.
+    /// Whether the desk holds the changes of the members of a group, sent or not.
     pub(crate) fn holds_changes(&self) -> bool {
         matches!(self, Self::Open(_) | Self::InFlight(_))
     }
 
-    /// The desk as the next caller finds it.
-    pub(crate) fn handed_on(self) -> Self {
+    /// The desk for the next caller, without a request that cannot continue.
+    pub(crate) fn for_next_caller(self) -> Self {
         match self {
             Self::Reading(reading) if reading.answer.is_broken => Self::Empty,
             Self::InFlight(flight) if flight.landing.is_broken => Self::Empty,
@@ -60,12 +64,13 @@ impl Desk {
     }
 }
 
-/// What is under way for all who wait, and polled by the caller whose turn it is.
+/// A request that is under way for all waiting callers, and is polled by the caller whose turn it is.
 pub(crate) struct UnderWay<T> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
-    /// Which has its timers and its connection, and may end before it.
+    /// The runtime in which the future began. It drives the future's timers and connection, and may end before the future does.
     runtime: Option<runtime::Id>,
-    /// It is being polled, or a panic ended that, as one of an interceptor of the client's.
+    /// Set while the future is polled. It stays set if the poll panics, as an interceptor of the client may, and such a future
+    /// must not be polled again.
     is_broken: bool,
 }
 
@@ -74,7 +79,8 @@ impl<T> UnderWay<T> {
         Self { future: Box::pin(future), runtime: runtime(), is_broken: false }
     }
 
-    /// Whether it goes on where it is polled now. On another runtime it could wait for ever for timers that nobody drives, or panic.
+    /// Whether the future began in the current runtime. In another one it could panic, or wait for ever for a timer whose runtime
+    /// has ended.
     pub(crate) fn is_here(&self) -> bool {
         self.runtime == runtime()
     }
@@ -88,6 +94,7 @@ impl<T> Future for UnderWay<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // Cleared below, unless the poll panics.
         self.is_broken = true;
         let poll = self.future.as_mut().poll(context);
         self.is_broken = false;
@@ -95,18 +102,18 @@ impl<T> Future for UnderWay<T> {
     }
 }
 
-/// A read that is under way: one request, with the SDK's own retries.
+/// A read that is under way: one request, which the SDK itself may retry.
 pub(crate) struct Reading {
     pub(crate) answer: UnderWay<Result<GetItemOutput, SdkError<GetItemError>>>,
     pub(crate) as_of: AsOf,
 }
 
-/// When the state of an item was asked for.
+/// The moment at which the request was sent that returned the state of an item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AsOf {
-    /// How many callers had come by then. For them it is not out of date.
+    /// How many callers had joined the line by then. For them, the state is from after the begin of their call.
     pub(crate) arrivals: u64,
-    /// When the turn began that it serves.
+    /// When the turn that uses the state began.
     pub(crate) begun: Instant,
 }
 
@@ -117,13 +124,13 @@ impl AsOf {
     }
 }
 
-/// An item, with the changes of the callers that go out together.
+/// An item, with the changes of the callers that are sent in one write: its members.
 pub(crate) struct Group {
     pub(crate) draft: Draft,
-    /// Whether other callers may use the item after it was changed. If not, it need not be copied.
+    /// Whether other callers may need the item after this one. If not, it is moved instead of copied.
     pub(crate) is_shared: bool,
     pub(crate) as_of: AsOf,
-    /// How many members it may have.
+    /// How many members the group may have.
     pub(crate) size: usize,
 }
 
@@ -132,7 +139,7 @@ impl Group {
         Self { draft, is_shared: false, as_of, size: usize::MAX }
     }
 
-    /// The item with the changes in it, for a caller to read and change.
+    /// The item with the changes of all members so far, for the next caller to read and change.
     pub(crate) fn item(&mut self) -> Option<Item> {
         if self.is_shared { self.draft.item() } else { self.draft.take_item() }
     }
@@ -142,18 +149,18 @@ impl Group {
 pub(crate) struct Flight {
     pub(crate) landing: UnderWay<Landed>,
     pub(crate) intent: Intent,
-    /// Whose budget it uses.
+    /// The caller whose budget the write uses.
     pub(crate) sender: CallerId,
     pub(crate) delivery: Arc<Delivery>,
-    /// The item as it is stored once the write is applied, if that is known.
+    /// The item as it will be stored if the write is applied. `None` if that is not known, or if no other caller needs it.
     pub(crate) written: Option<Item>,
     pub(crate) as_of: AsOf,
-    /// When it ends at the latest, and how often it is sent.
+    /// The limits of all members together.
     pub(crate) limits: Limits,
 }
 
-/// How a write ended, and what is left of the budget that it had.
+/// The outcome of a write, and the rest of the budget that it used.
 pub(crate) struct Landed {
-    pub(crate) sent: Result<Applied>,
+    pub(crate) outcome: Result<Applied>,
     pub(crate) budget: Budget,
 }

@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::item::key::KeyId;
-use crate::queue::desk::Desk;
-use crate::queue::line::{CallerId, Line};
+use crate::queue::desk::{CallerId, Desk};
+use crate::queue::line::Line;
 use crate::support::lock::lock;
 
 /// The queues of a table: one for each item that has callers.
 #[derive(Default)]
 pub(crate) struct Queues {
-    /// Whether callers that wait share one write.
+    /// Whether waiting callers share one write.
     pub(crate) coalesce: bool,
     by_key: Mutex<HashMap<KeyId, Arc<Line>>>,
     /// How many items are in the map, for those who only ask that.
@@ -33,9 +33,10 @@ impl Queues {
         self.items.load(Ordering::Relaxed)
     }
 
-    /// Adds a caller of an item; `None` if too many wait.
+    /// Adds a caller to the line of an item. Returns `None` if too many callers wait already.
     fn join(&self, id: &KeyId) -> Option<(Arc<Line>, CallerId)> {
-        // Under the lock of the map: else the line could be removed before the caller is in it.
+        // The lock of the map is held until the caller has joined. Otherwise the line could be removed in between, and two lines
+        // would serve one item.
         let mut by_key = lock(&self.by_key);
         if let Some(line) = by_key.get(id) {
             return line.join().map(|caller| (Arc::clone(line), caller));
@@ -47,13 +48,13 @@ impl Queues {
         Some((line, caller))
     }
 
-    /// Removes a caller, which leaves `desk` to the next one where it was its turn. Nothing is kept of an item without callers.
+    /// Removes a caller. If it had the turn, the next caller gets `desk`. The line is removed with its last caller.
     fn leave(&self, id: &KeyId, line: &Line, caller: CallerId, desk: Option<Desk>) {
         let mut by_key = lock(&self.by_key);
         let left = line.leave(caller, desk);
         let removed = if left.is_last { by_key.remove(id) } else { None };
         self.items.store(by_key.len(), Ordering::Relaxed);
-        // What is woken or dropped may call again.
+        // A waker, or the drop of a request, runs code of others that may use this map again.
         drop(by_key);
         drop(removed);
         left.wake();

@@ -1,4 +1,4 @@
-//! One caller's way through the line of its item: it gets a turn, adds its change, and waits for the outcome.
+//! The turn of one caller: it waits in the line of its item, adds its change, and gets the outcome.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::item::Item;
 use crate::item::key::KeyId;
 use crate::item::schema::Schema;
 use crate::queue::Queues;
-use crate::queue::desk::{AsOf, Desk, Flight, Group, Landed, Reading, UnderWay};
-use crate::queue::line::{Answer, CallerId, Line, Outcome, Status, Step};
+use crate::queue::desk::{AsOf, CallerId, Desk, Flight, Group, Landed, Reading, UnderWay};
+use crate::queue::line::{Answer, Line, Outcome, Status, Step};
 use crate::send::Request;
 use crate::send::budget::Budget;
 use crate::send::limits::Limits;
-use crate::send::retry::{IMMEDIATE, Retry};
+use crate::send::retry::{IMMEDIATE_RETRIES, Retry};
 use crate::send::sdk_call::CallFailure;
 use crate::send::store::{GET_ITEM, Store};
 use crate::send::trace::CallStats;
@@ -25,13 +25,14 @@ use crate::write::condition::Condition;
 use crate::write::draft::Draft;
 use crate::write::intent::Intent;
 
-/// The size of a group with everybody who waits.
+/// The size of a group that takes every waiting caller.
 pub(crate) const ANY_SIZE: usize = usize::MAX;
 
-/// How many members a group may have however large the item is: 26 MB of objects, since an item has at most 400 KB.
+/// The number of members up to which the size of the item does not matter. They hold 26 MB at most, since
+/// [an item has at most 400 KB](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
 const FEW_MEMBERS: usize = 64;
 
-/// How many bytes the objects may take that the members of a larger group hold until they are answered.
+/// How many bytes the members of a larger group may hold in objects until they are answered.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
 
 const TOO_LATE: &str = "other calls of this process for the same item took until the deadline";
@@ -39,8 +40,8 @@ const TOO_LATE: &str = "other calls of this process for the same item took until
 const NO_TIME_LEFT: &str =
     "other calls of this process for the same item left too little time to write it before the deadline";
 
-/// One caller in the line of an item. Dropping it gives up its turn. Its change is not sent if no other member of its group is
-/// left.
+/// One caller in the line of an item. Dropping it gives up its turn. If every member of its group is dropped before the write is
+/// sent, the write is not sent.
 pub(crate) struct Turn<'t> {
     queues: &'t Queues,
     id: KeyId,
@@ -50,14 +51,16 @@ pub(crate) struct Turn<'t> {
     schema: &'static Schema,
     key: Item,
     budget: Budget,
-    immediate: u32,
-    /// While it is this caller's turn.
+    /// How many more conflicts in a row are retried at once, on the item that came with the refusal.
+    immediate_retries: u32,
+    /// `None` while it is not this caller's turn.
     desk: Option<Desk>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.queues.leave(&self.id, &self.line, self.caller, self.desk.take().map(Desk::handed_on));
+        let desk = self.desk.take().map(Desk::for_next_caller);
+        self.queues.leave(&self.id, &self.line, self.caller, desk);
     }
 }
 
@@ -70,22 +73,24 @@ impl<'t> Turn<'t> {
         key: Item,
         retry: Retry,
     ) -> Result<Self> {
-        // A turn is waited for with a timer.
+        // The wait for a turn has a timer, which needs a tokio runtime.
         store.call(GET_ITEM).check_runtime().map_err(|failure| Error::Sdk(failure.into()))?;
         let id = KeyId::new(schema, &key);
         let Some((line, caller)) = queues.join(&id) else {
             return Err(busy(store, "10,000 calls of this process wait for the same item already"));
         };
         let budget = Budget::start(retry);
-        Ok(Self { queues, id, line, caller, store, schema, key, budget, immediate: IMMEDIATE, desk: None })
+        let immediate_retries = IMMEDIATE_RETRIES;
+        Ok(Self { queues, id, line, caller, store, schema, key, budget, immediate_retries, desk: None })
     }
 
     pub(crate) fn stats(&self) -> CallStats {
         self.budget.stats()
     }
 
-    /// Waits for the turn of the caller, which may be in a group of `size`, and returns what it begins with: the item, with the
-    /// changes of those before it that are not sent yet. Reads the item only where nothing is known of it.
+    /// Waits for the caller's turn, and returns the group at the desk: the item, with the changes of earlier callers that are not
+    /// sent yet. The caller may be in a group of at most `size` members; a fuller one is sent first. The item is read only if it
+    /// is not known.
     pub(crate) async fn begin(&mut self, size: usize) -> Result<Box<Group>> {
         if self.desk.is_none() {
             self.acquire().await?;
@@ -94,12 +99,13 @@ impl<'t> Turn<'t> {
             match self.desk.take() {
                 Some(Desk::Open(group)) if self.is_full(&group, size) => {
                     self.desk = Some(Desk::Open(group));
-                    // The others get their own answers. An error is that time is up.
+                    // The members get their own answers. An error here means that this caller's time is up.
                     self.send(None).await?;
                 }
                 Some(Desk::Open(mut group)) => {
                     group.is_shared = self.queues.coalesce || self.line.others_wait();
-                    // Until the group is put back. If it is not, its members go on without it.
+                    // The caller has the group until it puts it back. If it is dropped instead, as by a panic of its closure, the
+                    // members of the group run their changes again.
                     self.desk = Some(Desk::Empty);
                     return Ok(group);
                 }
@@ -115,19 +121,22 @@ impl<'t> Turn<'t> {
         }
     }
 
-    /// Whether the item was stored so at some moment since the call began, so that an answer may rest on it.
+    /// Whether the group's item is in a state that was stored at some moment since the call began. Only then may the call return
+    /// an answer without a write.
     pub(crate) fn is_fresh(&self, group: &Group) -> bool {
         self.caller < group.as_of.arrivals && !group.draft.is_changed()
     }
 
-    /// Leaves everything as it was found.
+    /// Puts the group back without a change.
     pub(crate) fn put_back(&mut self, group: Box<Group>) {
+        // The item of a group that is not shared was moved out of it, so it has to be read again.
         if group.is_shared {
             self.desk = Some(Desk::Open(group));
         }
     }
 
-    /// Adds the caller, which has made its change and may be in a group of `size`. Lets others add theirs if there is room.
+    /// Makes the caller a member of the group, which has its change and may have `size` members at most. If there is room, lets
+    /// other callers add their changes first.
     pub(crate) fn add(&mut self, mut group: Box<Group>, size: usize) {
         self.line.draft(self.caller, self.budget.limits());
         let members = self.line.members();
@@ -142,7 +151,7 @@ impl<'t> Turn<'t> {
         }
     }
 
-    /// Lets all those go first that wait.
+    /// Lets all waiting callers go first.
     pub(crate) fn yield_turn(&mut self) {
         if let Some(desk) = self.desk.take() {
             self.line.yield_turn(self.caller, desk);
@@ -160,21 +169,23 @@ impl<'t> Turn<'t> {
                     return Ok(outcome);
                 }
                 Some(Answer::Refused(failure)) => return Err(Error::Sdk(failure)),
-                Some(Answer::Lost(write, cause)) => return Err(self.lost(write, cause.map(Error::Sdk))),
+                Some(Answer::Unknown(write, cause)) => {
+                    return Err(self.unknown(write, cause.map(Error::Sdk)));
+                }
                 None => {}
             }
-            let gone_on = match &self.desk {
+            let progress = match &self.desk {
                 Some(Desk::Open(_)) => self.send(condition).await,
                 Some(Desk::InFlight(_)) => self.land().await,
-                // The group is gone, and with it the caller's change.
+                // The group was dropped, and with it the caller's change.
                 Some(_) => return Ok(Outcome::Again),
                 None => self.turn_or_answer().await,
             };
-            if let Err(error) = gone_on {
+            if let Err(error) = progress {
                 match self.line.give_up(self.caller) {
-                    // Time is up. The write goes on for the others.
-                    Status::Sent(write) => return Err(self.lost(write, Some(error))),
-                    // Another caller may have brought the answer at the last moment.
+                    // This caller's time is up, and its change may be applied later. The write continues for the other members.
+                    Status::Sent(write) => return Err(self.unknown(write, Some(error))),
+                    // The answer came at the last moment, and the loop takes it.
                     Status::Answered(answer) if self.desk.is_none() && answer.is_final() => {}
                     _ => return Err(error),
                 }
@@ -189,14 +200,15 @@ impl<'t> Turn<'t> {
             return Ok(());
         }
         self.turn_or_answer().await?;
-        // A write that is sent at the last moment is given up before it can be answered.
+        // A write that is sent too late would be given up before it is answered, and its outcome would be unknown.
         let left = self.budget.deadline().saturating_duration_since(Instant::now());
-        if left < self.line.time_for_a_turn() { Err(self.too_late(NO_TIME_LEFT)) } else { Ok(()) }
+        if left < self.line.expected_turn_time() { Err(self.too_late(NO_TIME_LEFT)) } else { Ok(()) }
     }
 
-    /// Waits for the caller's turn, or until there is an answer that needs none.
+    /// Waits for the caller's turn, or for an answer that ends the call without one.
     async fn turn_or_answer(&mut self) -> Result<()> {
-        let (since, deadline) = (Instant::now(), self.budget.deadline());
+        let since = Instant::now();
+        let deadline = self.budget.deadline();
         let step = timeout_at(deadline, poll_fn(|context| self.line.poll(self.caller, context))).await;
         self.budget.queued(since.elapsed());
         match step {
@@ -212,7 +224,7 @@ impl<'t> Turn<'t> {
         Ok(())
     }
 
-    /// Whether the group is too large already for a caller that may be in one of `size`.
+    /// Whether the group has no room for one more caller, which may be in a group of at most `size` members.
     fn is_full(&self, group: &Group, size: usize) -> bool {
         self.line.members() >= group.size.min(size)
     }
@@ -220,17 +232,18 @@ impl<'t> Turn<'t> {
     /// Reads the item, or waits for a read that another caller began.
     async fn read(&mut self) -> Result<()> {
         loop {
-            // One that was begun on another runtime is begun again.
+            // A read that began in another runtime may never end, since that runtime drives it. It is repeated here.
             if !matches!(&self.desk, Some(Desk::Reading(reading)) if reading.answer.is_here()) {
                 let answer = UnderWay::new(self.store.get_item(&self.key, true, None));
                 self.desk = Some(Desk::Reading(Reading { answer, as_of: self.as_of() }));
             }
             let Some(Desk::Reading(Reading { answer, as_of })) = &mut self.desk else { return Ok(()) };
-            let (until, as_of) = (self.budget.attempt_deadline(), *as_of);
+            let as_of = *as_of;
+            let until = self.budget.attempt_deadline();
             let call = self.store.call(GET_ITEM);
             match call.until(until, &mut self.budget, Box::pin(answer)).await {
                 Ok(output) => return self.open(output.item, as_of),
-                // The next caller goes on with the read.
+                // Only this caller's time is up. The read stays at the desk, and the next caller continues with it.
                 Err(failure @ CallFailure::OutOfTime(_)) => {
                     return call.wait_for_retry(failure, &mut self.budget).await;
                 }
@@ -242,8 +255,8 @@ impl<'t> Turn<'t> {
         }
     }
 
-    /// Opens a group for the item that was read. One that does not fit ends the call, if it was read for this call or later; else
-    /// it is to be read again.
+    /// Opens a group for the item that was read. An item that does not fit the struct ends the call, if it was read after the
+    /// call began. Otherwise the item is read again, since it may have been repaired.
     fn open(&mut self, item: Option<Item>, as_of: AsOf) -> Result<()> {
         match Draft::read(self.schema, self.key.clone(), item) {
             Ok(draft) => self.desk = Some(Desk::Open(Group::new(draft, as_of).into())),
@@ -257,10 +270,11 @@ impl<'t> Turn<'t> {
         Ok(())
     }
 
-    /// Sends the group at the desk until its outcome is known, and answers its members. The error is for this caller alone.
+    /// Sends the group at the desk, waits for its outcome, and answers its members. An error is for this caller only.
     async fn send(&mut self, condition: Option<&Condition>) -> Result<()> {
         let Some(Desk::Open(group)) = self.desk.replace(Desk::Empty) else { return Ok(()) };
         let Group { draft, is_shared, as_of, .. } = *group;
+        // What the write stores is as new as the write, and counts for all callers that have joined by now.
         let as_of = AsOf { begun: as_of.begun, ..self.as_of() };
         let written = if is_shared { draft.written() } else { None };
         let write = match draft.into_write(condition) {
@@ -268,7 +282,7 @@ impl<'t> Turn<'t> {
             Err(invalid) => return self.reject(invalid.in_table(&self.store.table)),
         };
         let intent = write.intent();
-        // From here on the change of every member may be applied.
+        // From here on, the change of every member may be applied. A member that is dropped or gives up can no longer stop it.
         let Some(limits) = self.line.mark_sent(intent) else { return Ok(()) };
         let request = Request::single(self.store, write);
         let delivery = Arc::clone(request.delivery());
@@ -279,17 +293,18 @@ impl<'t> Turn<'t> {
         self.land().await
     }
 
+    /// Starts a write. Its future owns all that it needs, so that any caller of the line can poll it.
     fn launch(&mut self, mut request: Request, limits: Limits) -> UnderWay<Landed> {
         let mut budget = self.budget.share(limits);
         UnderWay::new(async move {
-            let sent = request.settle(&mut budget).await;
-            Landed { sent, budget }
+            let outcome = request.settle(&mut budget).await;
+            Landed { outcome, budget }
         })
     }
 
-    /// Sees to it that the write under way goes on where this caller is: one from another runtime is sent again as it was. Gives
-    /// up one that never left, or that nobody waits for.
-    fn fetch(&mut self) {
+    /// Moves the write under way to the runtime of this caller, if it began in another one: the identical request is sent again.
+    /// A write that was never transmitted, or whose outcome no member needs, is dropped instead.
+    fn move_to_this_runtime(&mut self) {
         let is_elsewhere =
             |desk: &mut Desk| matches!(desk, Desk::InFlight(flight) if !flight.landing.is_here());
         let Some(Desk::InFlight(mut flight)) = self.desk.take_if(is_elsewhere) else { return };
@@ -304,24 +319,24 @@ impl<'t> Turn<'t> {
         }
     }
 
-    /// Waits for the write that is under way, and answers its members. The error is for this caller alone.
+    /// Waits for the write under way, and answers its members. An error is for this caller only.
     async fn land(&mut self) -> Result<()> {
-        self.fetch();
+        self.move_to_this_runtime();
         let Some(Desk::InFlight(flight)) = &mut self.desk else { return Ok(()) };
         let deadline = self.budget.deadline();
         let landed = if !self.line.is_awaited() {
-            // Its callers are gone. What it writes would save a read, but is not worth more than that.
-            let patience = self.line.time_for_a_turn();
+            // All members are gone. The outcome only saves a read, so it is not worth a longer wait.
+            let patience = self.line.expected_turn_time();
             timeout_at(deadline.min(Instant::now() + patience), &mut flight.landing).await.ok()
         } else if flight.limits.deadline() <= deadline {
-            // It ends by itself, and then says more than that time is up.
+            // The write ends before this caller's deadline, and with a more precise error than a timeout.
             Some((&mut flight.landing).await)
         } else {
             timeout_at(deadline, &mut flight.landing).await.ok()
         };
-        let Some(Landed { mut sent, budget }) = landed else {
+        let Some(Landed { mut outcome, budget }) = landed else {
             if Instant::now() >= deadline {
-                // The next caller goes on with it.
+                // The write stays at the desk, and the next caller continues with it.
                 return Err(self.too_late(TOO_LATE));
             }
             self.desk = Some(Desk::Empty);
@@ -330,16 +345,17 @@ impl<'t> Turn<'t> {
         };
         let Some(Desk::InFlight(flight)) = self.desk.replace(Desk::Empty) else { return Ok(()) };
         let Flight { intent, sender, written, as_of, .. } = *flight;
-        self.line.took(as_of.begun.elapsed());
+        self.line.note_turn_time(as_of.begun.elapsed());
         let is_member = self.line.is_member(self.caller);
         if is_member && sender == self.caller {
             self.budget.resume(budget);
         } else if is_member {
-            // The sender is gone, and what it had left is not this caller's.
-            sent = sent.map_err(|error| self.budget.refused(error));
+            // The sender is gone. This caller has its own budget, and counts the refusal there.
+            outcome = outcome.map_err(|error| self.budget.refused(error));
         }
-        match sent {
+        match outcome {
             Ok(_) => {
+                // The members are answered before the group is opened: an item that does not fit fails only this caller's call.
                 self.line.applied(intent.next_version);
                 match written {
                     Some(item) => self.open(Some(item), as_of.next_turn()),
@@ -351,7 +367,7 @@ impl<'t> Turn<'t> {
                     Some(Error::Sdk(failure)) => Some(failure.clone()),
                     _ => None,
                 };
-                self.line.answer(&Answer::Lost(intent, cause));
+                self.line.answer(&Answer::Unknown(intent, cause));
                 if is_member { Err(Error::OutcomeUnknown(unknown)) } else { Ok(()) }
             }
             Err(error @ (Error::NotFound | Error::Conflict(_) | Error::AlreadyExists(_))) => {
@@ -362,16 +378,18 @@ impl<'t> Turn<'t> {
         }
     }
 
-    /// Hands on what is stored, if it is to be changed at once; else it is time to read.
+    /// Opens a group for the item that came with the conflict, if the change is to be retried on it at once. Otherwise the desk
+    /// stays empty, and the item is read again, for a member after a delay.
     async fn after_conflict(&mut self, mut error: Error, is_member: bool, as_of: AsOf) -> Result<()> {
         let is_known = error.conflict().is_none_or(|conflict| conflict.item().is_some());
         if is_member {
-            if self.immediate == 0 || !is_known {
-                // A caller that leads others acts for all of them, and must not fall behind the other processes.
-                self.immediate = if self.line.others_wait() { IMMEDIATE } else { 0 };
+            if self.immediate_retries == 0 || !is_known {
+                // A caller that others wait behind holds up all of them. It gets new immediate retries, so that they do not fall
+                // behind other processes.
+                self.immediate_retries = if self.line.others_wait() { IMMEDIATE_RETRIES } else { 0 };
                 return self.budget.wait_after(error).await;
             }
-            self.immediate -= 1;
+            self.immediate_retries -= 1;
             if !self.budget.take() {
                 return Err(error);
             }
@@ -383,14 +401,14 @@ impl<'t> Turn<'t> {
         Ok(())
     }
 
-    /// Answers the members of a write that was not applied, and as it is never will be.
+    /// Answers the members of a write that was not applied, and will not be in this form.
     fn reject(&mut self, error: Error) -> Result<()> {
         if self.line.is_only_member(self.caller) {
             self.line.answer(&Answer::Done(Outcome::Again));
             return Err(error);
         }
         let answer = match error {
-            // What is transient is no member's fault, but the caller has no attempts left.
+            // A transient failure is no member's fault. The others run their changes again, but this caller has no attempt left.
             error if error.is_retryable() => {
                 let is_member = self.line.is_member(self.caller);
                 self.line.answer(&Answer::Done(Outcome::Again));
@@ -407,13 +425,14 @@ impl<'t> Turn<'t> {
         AsOf { arrivals: self.line.arrivals(), begun: Instant::now() }
     }
 
+    /// The error of a caller whose time is up.
     fn too_late(&mut self, problem: &'static str) -> Error {
         self.line.note_giving_up();
         let late = busy(self.store, problem);
         self.budget.out_of_time(late)
     }
 
-    fn lost(&self, write: Intent, cause: Option<Error>) -> Error {
+    fn unknown(&self, write: Intent, cause: Option<Error>) -> Error {
         Error::OutcomeUnknown(UnknownOutcome::new(&self.store.table, self.key.clone(), write, cause).into())
     }
 }

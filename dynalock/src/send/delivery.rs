@@ -1,4 +1,4 @@
-//! How the attempts of one request ended, and the body that all of them have.
+//! The delivery of one request: how its attempts ended, and the body that all of them share.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -16,41 +16,42 @@ use aws_smithy_types::body::SdkBody;
 use crate::error::codes::ErrorClass;
 use crate::support::lock::lock;
 
-/// How an attempt ended that was transmitted.
+/// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AttemptResult {
-    /// DynamoDB said that it was carried out.
+    /// DynamoDB answered that the request was carried out.
     Applied,
-    /// DynamoDB said that it was not, or nothing reached it.
+    /// DynamoDB answered that the request was not carried out, or nothing was transmitted.
     NotApplied,
-    /// Anything else.
+    /// Neither is certain: the request may have been carried out, or may yet be.
     Ambiguous,
 }
 
 /// When a request may be sent again, by dynalock or by the SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// As often as there is time: a copy of it cannot be applied once another one was.
+    /// As often as the budget permits: no copy of it can be applied after another one was.
     Always,
-    /// Only where all earlier attempts are known to be not applied.
+    /// Only if it is certain that no earlier attempt was applied.
     UnlessAmbiguous,
 }
 
 /// The attempts of one request, those of the SDK included.
 ///
-/// DynamoDB must get the same bytes each time: it compares the copies of a transaction. To render the writes again would cost up to 19 %
-/// more instructions, so the body is kept. It is shared with the SDK, and not copied.
+/// The body of the first attempt is kept for all others. DynamoDB compares the copies of a transaction by their contents, so each
+/// must have the same bytes; and serializing the writes again would cost up to 19 % more instructions. The body is shared with
+/// the SDK, and not copied.
 #[derive(Default)]
 pub(crate) struct Delivery(Mutex<Progress>);
 
 #[derive(Default)]
 struct Progress {
-    /// Whether an attempt was transmitted whose end is not known yet.
+    /// Whether an attempt was transmitted and has no result yet.
     is_in_flight: bool,
     last: Option<AttemptResult>,
     /// Whether any attempt was applied.
     is_applied: bool,
-    /// Whether any attempt may have been applied, or may yet be.
+    /// Whether any attempt may have been applied, or may yet be. No later answer clears it.
     is_ambiguous: bool,
     /// The body as the SDK serialized it the first time.
     body: Option<SdkBody>,
@@ -61,10 +62,10 @@ impl Delivery {
         lock(&self.0)
     }
 
-    /// Counts an attempt that is about to be transmitted; `false` if it must not be.
+    /// Notes that an attempt is about to be transmitted. Returns `false` if it must not be.
     fn transmit(&self, repeat: Repeat) -> bool {
         let mut progress = self.progress();
-        // An attempt that was dropped has no result, and stays ambiguous.
+        // The future of an earlier attempt was dropped before it had a result. That attempt stays ambiguous.
         if progress.is_in_flight {
             progress.is_ambiguous = true;
         }
@@ -72,9 +73,10 @@ impl Delivery {
         progress.is_in_flight
     }
 
+    /// Notes how an attempt ended.
     fn finish(&self, result: AttemptResult) {
         let mut progress = self.progress();
-        // What was never transmitted was not applied, whatever the SDK's error looks like.
+        // An attempt that was never transmitted was not applied, even if the SDK's error looks ambiguous.
         let result = if progress.is_in_flight { result } else { AttemptResult::NotApplied };
         progress.is_in_flight = false;
         progress.last = Some(result);
@@ -85,39 +87,39 @@ impl Delivery {
         }
     }
 
-    /// Whether DynamoDB said that the request was carried out, whatever the SDK made of that.
+    /// Whether DynamoDB answered that the request was carried out, even if the call of the SDK failed after that.
     pub(crate) fn succeeded(&self) -> bool {
         self.progress().is_applied
     }
 
-    /// Whether the last attempt may have been applied without an answer that says so.
+    /// Whether the last attempt is ambiguous.
     pub(crate) fn last_is_ambiguous(&self) -> bool {
         let progress = self.progress();
         progress.is_in_flight || progress.last == Some(AttemptResult::Ambiguous)
     }
 
-    /// Whether any attempt may have been applied without an answer that says so.
+    /// Whether any attempt is ambiguous.
     pub(crate) fn is_ambiguous(&self) -> bool {
         let progress = self.progress();
         progress.is_in_flight || progress.is_ambiguous
     }
 
-    /// Whether there is a body to send again: none if the SDK gave up before it had made one.
+    /// Whether there is a body to send again. There is none if the SDK failed before it serialized the request.
     pub(crate) fn can_be_repeated(&self) -> bool {
         self.progress().body.is_some()
     }
 
-    /// Changes the body into one whose failed checks return no item; `false` if it was that already.
+    /// Changes the body so that a failed check returns no item. Returns `false` if there was nothing to change.
     pub(crate) fn withhold_item(&self) -> bool {
         let body = &mut self.progress().body;
-        let shorter = body.as_ref().and_then(SdkBody::bytes).and_then(without_item);
-        let is_changed = shorter.is_some();
-        *body = shorter.or_else(|| body.take());
+        let changed = body.as_ref().and_then(SdkBody::bytes).and_then(without_item);
+        let is_changed = changed.is_some();
+        *body = changed.or_else(|| body.take());
         is_changed
     }
 }
 
-/// Tells a [`Delivery`] what happens to its attempts, for an operation whose errors are `E`. An interceptor of the SDK.
+/// An interceptor of the SDK that reports each attempt to a [`Delivery`], for an operation whose errors are `E`.
 pub(crate) struct DeliveryProbe<E> {
     delivery: Arc<Delivery>,
     repeat: Repeat,
@@ -130,7 +132,7 @@ impl<E> DeliveryProbe<E> {
     }
 }
 
-/// Does not show the request.
+/// Shows nothing of the request, whose body holds the item.
 impl<E> fmt::Debug for DeliveryProbe<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeliveryProbe").finish_non_exhaustive()
@@ -142,7 +144,7 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for D
         "dynalock::DeliveryProbe"
     }
 
-    /// Keeps the body of the first call of the SDK, and puts it in place of those of later calls.
+    /// Keeps the body of the SDK's first call, and replaces the body of each later call by it. Runs before the request is signed.
     fn modify_before_retry_loop(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
@@ -153,6 +155,7 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for D
         let request = context.request_mut();
         match kept.as_ref().and_then(SdkBody::try_clone) {
             Some(body) => {
+                // The SDK has set the length of the body that is replaced.
                 let length = body.content_length().unwrap_or_default();
                 request.headers_mut().insert("content-length", length.to_string());
                 *request.body_mut() = body;
@@ -162,7 +165,8 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for D
         Ok(())
     }
 
-    /// The last step before the request leaves. The client's own retry settings may want to send what must not be sent again.
+    /// The last step before the request is transmitted. It stops attempts that the client's own retry settings would make, where
+    /// the request must not be sent again.
     fn read_before_transmit(
         &self,
         _: &BeforeTransmitInterceptorContextRef<'_>,
@@ -172,7 +176,7 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for D
         if self.delivery.transmit(self.repeat) {
             Ok(())
         } else {
-            Err("an earlier attempt may have been applied, so it is not sent again".into())
+            Err("an earlier attempt may have been applied, so the request is not sent again".into())
         }
     }
 
@@ -184,7 +188,8 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for D
     ) -> Result<(), BoxError> {
         self.delivery.finish(match context.output_or_error() {
             Some(Ok(_)) => AttemptResult::Applied,
-            // Handed to no connection, as where another interceptor failed before that.
+            // The SDK takes the request out of the context to hand it to a connection. The request is still here, so nothing was
+            // sent, as when another interceptor failed.
             Some(Err(_)) if context.request().is_some() => AttemptResult::NotApplied,
             Some(Err(error)) => {
                 let refusal = error.as_operation_error().and_then(|error| error.downcast_ref::<E>());
@@ -203,9 +208,10 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for D
     }
 }
 
-/// A serialized request whose failed checks return no item; `None` if they do not in `body` either. Nothing else in it
-/// reads like this member: names of a caller's stand beside values that are objects, or begin with `#` or `:`, and quotes
-/// inside of strings are escaped.
+/// A copy of a serialized request in which failed checks return no item; `None` if they return none in `body` already.
+///
+/// The text that is replaced occurs as this member only. An attribute name is followed by an object and not by a string, a
+/// placeholder begins with `#` or `:`, and a quote inside of a string is escaped.
 fn without_item(body: &[u8]) -> Option<SdkBody> {
     const ALL_OLD: &str = r#""ReturnValuesOnConditionCheckFailure":"ALL_OLD""#;
     const NONE: &str = r#""ReturnValuesOnConditionCheckFailure":"NONE""#;
@@ -213,9 +219,9 @@ fn without_item(body: &[u8]) -> Option<SdkBody> {
     body.contains(ALL_OLD).then(|| body.replace(ALL_OLD, NONE).into())
 }
 
-/// Whether nothing was sent over a connection: refused by the host, what hyper's client calls a failure to connect, such as a
-/// name that does not resolve, or a request that it gave back because its connection was closed before a byte was written.
-/// Anything else may have befallen a connection in use.
+/// Whether nothing was transmitted: the host refused the connection; hyper's client failed to connect, as where a name does not
+/// resolve; or it returned the request because the connection was closed before a byte was written. Any other error may be that
+/// of a connection in use.
 fn never_sent(error: &(dyn StdError + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source()).any(|error| {
         match error.downcast_ref::<io::Error>() {

@@ -1,4 +1,4 @@
-//! What a failed check means for a request.
+//! The judgement of a failed check: what it means for the request, with an item that is read if DynamoDB returned none.
 
 use aws_sdk_dynamodb::types::CancellationReason;
 
@@ -11,17 +11,18 @@ use crate::send::{Applied, Form, Part, Request};
 use crate::write::expectation::Expectation;
 use crate::write::verdict::{Verdict, judge};
 
-/// What a failed check means.
+/// What a failed check means for its request.
 pub(super) enum Judgement {
     Applied(Applied),
-    /// Not applied, and never will be; or unknown.
+    /// The request was not applied and never will be, or its outcome is unknown. The error says which.
     Failed(Error),
-    /// Not applied, and nothing stands in its way now.
+    /// The request was not applied, and the item no longer prevents it. The error is for a call that has no attempt left.
     Again(Error),
 }
 
 impl Request {
-    /// Judges a failed check. `reasons` has one for each action; none if the request is not sent again and DynamoDB is to be asked.
+    /// Judges a failed check. `reasons` has one for each action. It is empty for a request that is not sent again, whose item is
+    /// read instead.
     pub(super) async fn judge(
         &self,
         reasons: Vec<CancellationReason>,
@@ -41,13 +42,14 @@ impl Request {
         budget: &mut Budget,
     ) -> Judgement {
         let codes = reasons.iter().map(|reason| reason.code().unwrap_or_default().to_owned()).collect();
-        // They belong to the actions by their position: of too few or too many, none belongs to one for sure.
+        // A reason belongs to the action at its position. If their numbers differ, no reason can be assigned to an action.
+        // <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CancellationReason.html>
         let reasons = if reasons.len() == self.parts.len() { reasons } else { Vec::new() };
         let is_alone = matches!(self.form, Form::SingleInTransaction { .. });
         let mut refused = Vec::new();
-        // An earlier attempt may still be on its way. What refused this one must refuse that one too.
+        // An earlier attempt may not have reached DynamoDB yet. The refusal is final if it refuses that attempt as well.
         let mut is_final = unambiguous;
-        for (place, (part, reason)) in self.parts.iter().zip(reasons).enumerate() {
+        for (index, (part, reason)) in self.parts.iter().zip(reasons).enumerate() {
             if reason.code() != Some(CHECK_FAILED) {
                 continue;
             }
@@ -56,22 +58,23 @@ impl Request {
                     let verdict = judge(part.intent, stored.as_ref(), true);
                     (stored, verdict)
                 }
-                // An action whose item cannot be read was refused all the same.
+                // The item cannot be read, but the action was refused for certain.
                 Err(_) => (None, Verdict::Conflict),
             };
             let mut conflict = part.conflict(stored);
             if !is_alone {
-                conflict.set_action_index(place);
+                conflict.set_action_index(index);
             }
             let refuses_copies = match part.intent.expectation {
+                // A wrong version stays wrong, since versions only grow. At the right one, the contents cannot change.
                 Expectation::Version(_) => true,
                 Expectation::Absent => conflict.item().is_some(),
-                // Under no version, contents change, and with them what refuses.
+                // Without a version, an item can change back to the contents that the action expects.
                 Expectation::Unversioned | Expectation::AsRead(_) => conflict.actual() > Some(0),
             };
             is_final = is_final || refuses_copies;
             refused.push(match verdict {
-                // A store that does not know the token refused what it had applied.
+                // An earlier copy was applied, and the store refused this one because it did not recognize the token.
                 Verdict::Applied => return Judgement::Applied(Applied::Now),
                 Verdict::Again if is_alone && unambiguous => {
                     return Judgement::Again(Error::AlreadyExists(conflict.into()));
@@ -82,11 +85,11 @@ impl Request {
             });
         }
         if refused.is_empty() {
-            let cause = "there is not one reason for each action in the refusal";
+            let cause = "the refusal does not have one reason for each action";
             let error = Error::Sdk(self.call().failure(cause, Worth::One).into());
             return Judgement::Failed(if unambiguous { error } else { self.unknown(error) });
         }
-        // What a fresh read may cure comes first.
+        // A conflict comes first: it may be resolved by a new read, which a false condition is not.
         let mut error = refused.remove(refused.iter().position(Error::is_conflict).unwrap_or_default());
         if let Some(first) = error.conflict_mut().filter(|_| !is_alone) {
             first.add_refusals(codes, refused);
@@ -103,8 +106,8 @@ impl Part {
         budget: &mut Budget,
     ) -> Judgement {
         let returned_item = reasons.pop().and_then(|reason| reason.item);
-        // A read that succeeds lets the budget forget why the request was not answered.
-        let unanswered = budget.earlier_failure();
+        // Kept before the read: if that succeeds, the budget forgets why the request was not answered.
+        let earlier_failure = budget.earlier_failure();
         let stored = match self.stored_item(returned_item, budget).await {
             Ok(stored) => stored,
             Err(_) if unambiguous => return Judgement::Failed(Error::Conflict(self.conflict(None).into())),
@@ -119,11 +122,11 @@ impl Part {
             Verdict::Conflict => Error::Conflict(self.conflict(stored).into()),
             Verdict::AlreadyExists => Error::AlreadyExists(self.conflict(stored).into()),
             Verdict::ConditionFailed => Error::ConditionFailed(self.conflict(stored).into()),
-            Verdict::Unknown => self.unknown(unanswered),
+            Verdict::Unknown => self.unknown(earlier_failure),
         })
     }
 
-    /// The item that DynamoDB refused a write for: the one that it returned, or what a strongly consistent read finds.
+    /// The item that made DynamoDB refuse the write: the one that it returned, or the result of a strongly consistent read.
     async fn stored_item(&self, returned_item: Option<Item>, budget: &mut Budget) -> Result<Option<Item>> {
         match returned_item {
             Some(item) => Ok(Some(item)),

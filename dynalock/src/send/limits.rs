@@ -1,4 +1,4 @@
-//! What bounds a call from now on.
+//! The limits of a call: its deadline, and the attempts that it has left.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use crate::send::retry::{A_CENTURY, Retry};
 
-/// The deadline of a call and its attempts, those that are left.
+/// The deadline of a call, and the attempts that it has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(super) deadline: Instant,
-    /// How many attempts may follow the one that is taken.
+    /// How many attempts may follow the current one.
     pub(super) more_attempts: u32,
     /// The policy of the call, which says how long an attempt may take.
     pub(super) retry: Retry,
@@ -33,8 +33,8 @@ impl Limits {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// What bounds a request that serves two calls: it lasts as long as the more patient of them, and one that hangs is given up
-    /// as soon as either of them would give it up.
+    /// The limits of a request that serves two calls. It has the later deadline and the larger number of attempts, but the
+    /// shorter attempt timeout, so that an attempt without an answer ends as soon as either call would end it.
     pub(crate) fn join(self, other: Self) -> Self {
         let is_shorter = other.retry.timeout_after(0) < self.retry.timeout_after(0);
         Self {

@@ -45,9 +45,10 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// DynamoDB recognizes a transaction by its token for ten minutes, so the last copy must be sent well before.
 pub(crate) const MAX_TRANSACTION_TIME: Duration = Duration::from_mins(5);
 
-/// How a write ended well.
+/// How a write succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Applied {
+    /// DynamoDB applied this request.
     Now,
     /// A delete found nothing to delete.
     AlreadyGone,
@@ -55,23 +56,24 @@ pub(crate) enum Applied {
     NowOrBefore,
 }
 
-/// One write, or several that are applied together, on their way to DynamoDB.
+/// One write, or several that are applied together, as one request to DynamoDB.
 pub(crate) struct Request {
     client: Client,
     /// The names of the tables, for errors and traces.
     tables: Box<str>,
     parts: Vec<Part>,
     form: Form,
+    /// How the attempts ended so far. Shared with the probe that watches them.
     delivery: Arc<Delivery>,
 }
 
-/// How a request carries its writes.
+/// The operation that sends the writes of a request.
 enum Form {
     /// One write, as a `PutItem`, an `UpdateItem` or a `DeleteItem`.
     Single,
-    /// One write, as a `TransactWriteItems` with this token. Its answers are those that it has alone.
+    /// One write, as a `TransactWriteItems` with this token. A refusal gives the same answers as one of a `Single`.
     SingleInTransaction { token: String },
-    /// Writes that are the actions of a `TransactWriteItems` with this token.
+    /// Several writes, as the actions of a `TransactWriteItems` with this token.
     Transaction { token: String },
 }
 
@@ -80,11 +82,11 @@ struct Part {
     store: Store,
     key: Item,
     intent: Intent,
-    /// Until it is sent: then the delivery has the body.
+    /// `None` once it is sent. From then on the delivery keeps the body.
     write: Option<ConditionalWrite>,
 }
 
-/// Refuses a number of actions, or of reads, that DynamoDB would refuse.
+/// Refuses a number of actions, or of reads, that DynamoDB would not accept in one transaction.
 pub(crate) fn check_actions(actions: usize) -> Result<()> {
     let problem = match actions {
         0 => "a transaction needs at least one action".into(),
@@ -94,7 +96,7 @@ pub(crate) fn check_actions(actions: usize) -> Result<()> {
     Err(Invalid::request(problem).in_table(""))
 }
 
-/// Refuses a size that DynamoDB would refuse: that of the items written, or of those read.
+/// Refuses items, written or read, that together are larger than DynamoDB accepts in one transaction.
 pub(crate) fn check_bytes(bytes: usize) -> Result<()> {
     if bytes > MAX_BYTES {
         let problem = format!("the transaction takes {bytes} bytes or more, but may take {MAX_BYTES} (4 MB)");
@@ -106,20 +108,22 @@ pub(crate) fn check_bytes(bytes: usize) -> Result<()> {
 impl Request {
     /// A request for one write.
     pub(crate) fn single(store: &Store, write: ConditionalWrite) -> Self {
-        let (client, tables) = (store.client.clone(), store.table.clone());
+        let client = store.client.clone();
+        let tables = store.table.clone();
         let parts = vec![Part::new(store.clone(), write)];
         Self { client, tables, parts, form: Form::Single, delivery: Arc::default() }
     }
 
-    /// The request for one write that was given up after it was sent, to be sent again as it was. `delivery` is that of the first
-    /// request.
+    /// Recreates the request of one write whose first future was dropped after the request was sent. `delivery` is that of the
+    /// first request. It keeps the body, so the copy is identical.
     pub(crate) fn again(store: &Store, key: Item, intent: Intent, delivery: &Arc<Delivery>) -> Self {
-        let (client, tables) = (store.client.clone(), store.table.clone());
+        let client = store.client.clone();
+        let tables = store.table.clone();
         let parts = vec![Part { store: store.clone(), key, intent, write: None }];
         Self { client, tables, parts, form: Form::Single, delivery: Arc::clone(delivery) }
     }
 
-    /// A request for one write that DynamoDB recognizes by a token, however often it gets it.
+    /// A request for one write with a token, by which DynamoDB recognizes every copy and applies one only.
     pub(crate) fn single_in_transaction(store: &Store, write: ConditionalWrite) -> Result<Self> {
         let mut request = Self::transaction(&store.client, &store.table, vec![(store.clone(), write)])?;
         if let Form::Transaction { token } = request.form {
@@ -128,8 +132,8 @@ impl Request {
         Ok(request)
     }
 
-    /// A request for writes that are applied together, or not at all. DynamoDB recognizes it by its token and applies it once,
-    /// however often it gets it. A request that it refused was not applied before, but it checks every copy afresh.
+    /// A request for writes that are applied together, or not at all. DynamoDB recognizes its copies by the token and applies one
+    /// only. A refusal means that no earlier copy was applied. A later copy may be: DynamoDB checks each one afresh.
     pub(crate) fn transaction(
         client: &Client,
         tables: &str,
@@ -138,28 +142,30 @@ impl Request {
         check_actions(writes.len())?;
         check_bytes(writes.iter().map(|(_, write)| write.least_bytes()).sum())?;
         let mut parts: Vec<Part> = Vec::with_capacity(writes.len());
-        let mut places = HashMap::with_capacity(writes.len());
-        for (place, (store, write)) in writes.into_iter().enumerate() {
+        let mut indices = HashMap::with_capacity(writes.len());
+        for (index, (store, write)) in writes.into_iter().enumerate() {
             let mut part = Part::new(store, write);
             part.intent.has_token = true;
             let item = (part.store.table.clone(), KeyId::new(part.intent.schema, &part.key));
-            if let Some(other) = places.insert(item, place) {
-                let problem = format!("actions {other} and {place}, counted from 0, are for the same item");
+            // DynamoDB refuses two actions on one item, but does not say which ones.
+            if let Some(earlier) = indices.insert(item, index) {
+                let problem = format!("actions {earlier} and {index}, counted from 0, are for the same item");
                 return Err(Invalid::request(problem).in_table(&part.store.table));
             }
             parts.push(part);
         }
         let token = random::token().map_err(|none| Invalid::from(none).in_table(tables))?;
-        let (client, tables) = (client.clone(), tables.into());
-        Ok(Self { client, tables, parts, form: Form::Transaction { token }, delivery: Arc::default() })
+        let client = client.clone();
+        let form = Form::Transaction { token };
+        Ok(Self { client, tables: tables.into(), parts, form, delivery: Arc::default() })
     }
 
-    /// How the attempts of the request went, for a caller that goes on with it if this one is dropped.
+    /// How the attempts of the request ended so far. Another caller continues from it if this request's future is dropped.
     pub(crate) fn delivery(&self) -> &Arc<Delivery> {
         &self.delivery
     }
 
-    /// The conflict of a single write whose item is gone, for a caller that has read the item.
+    /// The error for a caller that has read an item which is gone by now: a conflict, if the request has one write.
     pub(crate) fn gone(&self) -> Error {
         match &*self.parts {
             [part] => Error::Conflict(part.conflict(None).into()),
@@ -178,7 +184,7 @@ impl Request {
         SdkCall { client: &self.client, operation: self.operation(), tables: &self.tables }
     }
 
-    /// When it may be sent again.
+    /// When the request may be sent again.
     fn repeat(&self) -> Repeat {
         if self.parts.iter().any(|part| part.intent.is_lone_create()) {
             Repeat::UnlessAmbiguous
@@ -188,39 +194,44 @@ impl Request {
     }
 
     /// Sends the request until its outcome is known, or `budget` ends. Each re-send is the identical request, with the same
-    /// versions and the same stamps, so it cannot be applied twice. A create can, where others delete the item in between: it is
-    /// sent again after definite failures only, and after an ambiguous one a strongly consistent read decides.
+    /// versions and the same stamps, so it cannot be applied twice. A create is the exception: a copy is applied again if others
+    /// deleted the item in between. A create is therefore sent again after definite failures only. After an ambiguous one, a
+    /// strongly consistent read decides.
     ///
-    /// An attempt whose answer was lost may have been applied. From then on a failed check no longer tells whether this
-    /// write or another one raised the version. The stamps in the stored item do, unless they were overwritten since; then
-    /// the outcome is unknown.
+    /// An attempt whose answer was lost may have been applied. From then on, a failed check may mean that this write raised the
+    /// version, or that another one did. The stamps in the stored item distinguish the two. If they were overwritten since, the
+    /// outcome is unknown.
     pub(crate) async fn settle(&mut self, budget: &mut Budget) -> Result<Applied> {
         let delivery = Arc::clone(&self.delivery);
         let is_sent_once = self.repeat() == Repeat::UnlessAmbiguous;
         let mut is_item_withheld = false;
-        // By a call that was dropped when it had its answer.
+        // The future that sent the request first may have been dropped after DynamoDB answered it.
         if delivery.succeeded() {
             return Ok(Applied::Now);
         }
         loop {
             let was_unambiguous = !delivery.is_ambiguous();
             let answer = if is_sent_once && !was_unambiguous {
-                // As if a check had failed without an item: then the item is read.
+                // A copy of a create might bring back an item that others deleted, so nothing is sent. This is judged as a failed
+                // check that returned no item, for which the item is read.
                 Err(CallFailure::CheckFailed(Vec::new()))
             } else {
                 self.send(budget).await
             };
             if is_item_withheld && matches!(answer, Ok(()) | Err(CallFailure::CheckFailed(_))) {
-                // The write itself is allowed, so it was the item that the policy denied. Which table's, it does not say.
+                // The policy allows the write itself, so it denied that a failed check returns the item. It does not say for
+                // which of the tables, so none of them is asked for its item again.
                 self.parts.iter().for_each(|part| part.store.deny_item());
             }
             let failure = match answer {
                 Ok(()) => return Ok(Applied::Now),
-                // What failed came after the answer, such as an interceptor of the client's.
+                // Something else failed after DynamoDB had answered, such as an interceptor of the client.
                 Err(_) if delivery.succeeded() => return Ok(Applied::Now),
                 Err(failure) => failure,
             };
             let unambiguous = !delivery.is_ambiguous();
+            // A create that may have been applied is not sent again. The read that decides may outlive the budget, and then this
+            // failure is what to return.
             let failure = match failure {
                 CallFailure::OutOfTime(failure) | CallFailure::Other(failure)
                     if is_sent_once && !unambiguous =>
@@ -230,10 +241,11 @@ impl Request {
                 }
                 failure => failure,
             };
-            let given_up = |error| if unambiguous { error } else { self.unknown(error) };
+            // After an ambiguous attempt, a request that is given up has an unknown outcome. The error is its cause only.
+            let final_error = |error| if unambiguous { error } else { self.unknown(error) };
             let error = match failure {
                 CallFailure::CheckFailed(reasons) => {
-                    // In a box, since few requests get here, and the future of each would have to hold it.
+                    // Few requests get here. Without the box, the future of each would have room for this one.
                     match Box::pin(self.judge(reasons, unambiguous, budget)).await {
                         Judgement::Applied(applied) => return Ok(applied),
                         Judgement::Failed(error) => return Err(budget.refused(error)),
@@ -241,10 +253,10 @@ impl Request {
                     }
                 }
                 CallFailure::OutOfTime(failure) => {
-                    return Err(given_up(budget.out_of_time(Error::Sdk(failure.into()))));
+                    return Err(final_error(budget.out_of_time(Error::Sdk(failure.into()))));
                 }
-                // A policy may allow the write, but not that a failed check returns the item. That says nothing of the write, so
-                // it counts as no attempt, and is not what is returned when time is up.
+                // A policy may allow the write, but not that a failed check returns the item. Such a denial says nothing about
+                // the write. It counts as no attempt, and is not the error to return when time is up.
                 CallFailure::Other(failure)
                     if failure.code() == Some("AccessDeniedException") && delivery.withhold_item() =>
                 {
@@ -257,24 +269,26 @@ impl Request {
                     let worth = failure.worth().max(least);
                     let error = Error::Sdk(failure.into());
                     if !budget.permits(worth) || !delivery.can_be_repeated() {
-                        return Err(given_up(error));
+                        return Err(final_error(error));
                     }
                     error
                 }
             };
-            // After the first ambiguous attempt, a delay would let other writers overwrite the stamp of this one.
+            // After the first ambiguous attempt the copy is sent at once: during a delay, others might overwrite the stamp of
+            // this write, and with it the proof that it was applied.
             let retry = if was_unambiguous && !unambiguous {
                 budget.take_after(error)
             } else {
                 budget.wait_after(error).await
             };
-            retry.map_err(|error| given_up(budget.refused(error)))?;
-            let (table, operation) = (&*self.tables, self.operation());
+            retry.map_err(|error| final_error(budget.refused(error)))?;
+            let table = &*self.tables;
+            let operation = self.operation();
             tracing::debug!(target: "dynalock", table, operation, unambiguous, "sending again");
         }
     }
 
-    /// Sends the request once, as far as dynalock is concerned: the SDK may transmit it several times.
+    /// Makes one attempt, in which the SDK may transmit the request several times.
     async fn send(&mut self, budget: &mut Budget) -> Result<(), CallFailure> {
         match &self.form {
             Form::Single => self.send_single(budget).await,
@@ -294,11 +308,13 @@ impl Request {
     async fn send_single(&mut self, budget: &mut Budget) -> Result<(), CallFailure> {
         let repeat = self.repeat();
         let [part] = &mut *self.parts else { return Ok(()) };
-        let (call, table) = (part.store.call(part.intent.operation.name()), part.store.table.to_string());
-        let (client, write) = (&self.client, part.write.take());
+        let call = part.store.call(part.intent.operation.name());
+        let table = part.store.table.to_string();
+        let client = &self.client;
+        let write = part.write.take();
         macro_rules! send {
             ($operation:ident, $into_operation:ident, $error:ty) => {{
-                // A copy says to which table it goes. The probe puts the body of the first request into it.
+                // A copy only names its table, from which the SDK finds the endpoint. The probe puts in the first one's body.
                 let copy = || client.$operation().table_name(table.clone());
                 let first = write
                     .and_then(|write| write.$into_operation(client, table.clone(), part.store.on_failure()));
@@ -317,21 +333,22 @@ impl Request {
             Operation::UpdateItem => send!(update_item, into_update_item, UpdateItemError),
             Operation::DeleteItem => send!(delete_item, into_delete_item, DeleteItemError),
             Operation::ConditionCheck => {
-                let failure = call.failure("a check is sent as part of a transaction only", Worth::One);
+                let failure =
+                    call.failure("a condition check is sent only as part of a transaction", Worth::One);
                 Err(CallFailure::Other(failure))
             }
         }
     }
 
-    /// The error where the request may have been applied, and is not sent again because of `cause`.
+    /// The error of a request that may have been applied, and is not sent again because of `cause`.
     fn unknown(&self, cause: Error) -> Error {
         let changes = self.parts.iter().filter(|part| part.intent.operation != Operation::ConditionCheck);
-        // The one of which a later read tells most.
-        let telling =
+        // The error names one item. A later read says most about an item with a stamp, and next most about one with a version.
+        let most_verifiable =
             changes.min_by_key(|part| (part.intent.stamp.is_none(), part.intent.next_version.is_none()));
-        match telling {
+        match most_verifiable {
             Some(part) => part.unknown(Some(cause)),
-            // Checks alone change nothing, so nothing is in doubt.
+            // Checks alone change nothing, so there is no outcome to be unknown.
             None => cause,
         }
     }
@@ -342,8 +359,8 @@ impl Part {
         Self { store, key: write.key(), intent: write.intent(), write: Some(write) }
     }
 
-    /// The action of a transaction for this write. From the second time on it only says to which table it goes, so that the SDK
-    /// finds the endpoint: the probe puts the body of the first request in place of it.
+    /// The action of a transaction for this write. From the second time on it is a placeholder that names the table, from which
+    /// the SDK finds the endpoint. The probe replaces the body by that of the first request.
     fn take_transact_write_item(&mut self) -> TransactWriteItem {
         let table = self.store.table.to_string();
         match self.write.take() {

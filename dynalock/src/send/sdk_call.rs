@@ -1,4 +1,4 @@
-//! One call of the SDK: its configuration, its deadline, and what its errors mean.
+//! One call of the SDK: its configuration, its deadline and the meaning of its errors.
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -45,10 +45,10 @@ pub(crate) struct SdkCall<'a> {
 
 /// Why a call of the SDK did not succeed.
 pub(crate) enum CallFailure {
-    /// A condition did not hold. One reason for each action of the request, with the item that it failed on, if DynamoDB
-    /// returned that.
+    /// A condition did not hold. There is one reason for each action of the request, with the item on which the condition failed
+    /// if DynamoDB returned it.
     CheckFailed(Vec<CancellationReason>),
-    /// The time of dynalock's whole call was up.
+    /// The deadline of dynalock's call came before an answer.
     OutOfTime(SdkFailure),
     Other(SdkFailure),
 }
@@ -56,7 +56,8 @@ pub(crate) enum CallFailure {
 /// Sends a request, with a configuration of its own if there is one.
 macro_rules! send_with {
     ($config:expr, $request:expr) => {{
-        let (config, request): (Option<aws_sdk_dynamodb::config::Builder>, _) = ($config, $request);
+        let config: Option<aws_sdk_dynamodb::config::Builder> = $config;
+        let request = $request;
         async move {
             match config {
                 Some(config) => request.customize().config_override(config).send().await,
@@ -74,15 +75,14 @@ impl SdkCall<'_> {
         SdkFailure::new(self.operation, self.tables, cause, worth)
     }
 
-    /// The error where the answer does not fit what was asked.
+    /// The error for an answer that does not fit the request.
     pub(crate) fn unusable(&self, problem: &str) -> Error {
-        let cause = format!("the answer does not fit what was asked: {problem}");
+        let cause = format!("the answer does not fit the request: {problem}");
         Error::Sdk(self.failure(cause, Worth::One).into())
     }
 
-    /// Lets `call` run until `until`. After that it does not begin: it would be given up at once, and a write would be in doubt
-    /// for nothing. Nor does it begin where tokio is missing. The SDK's futures take kilobytes, so moving them from hand to hand
-    /// would cost more than the box.
+    /// Runs `call` until `until`. It is in a box since the SDK's futures take kilobytes, and moving one would cost more than the
+    /// box.
     pub(crate) async fn until<O, E: OperationError>(
         self,
         until: Instant,
@@ -90,6 +90,7 @@ impl SdkCall<'_> {
         call: Pin<Box<impl Future<Output = Result<O, SdkError<E>>>>>,
     ) -> Result<O, CallFailure> {
         self.check_runtime().map_err(CallFailure::Other)?;
+        // A write that begins too late is not polled even once: it might be transmitted, and its outcome would be unknown.
         let answer: Result<_, BoxError> = if Instant::now() < until {
             tokio::time::timeout_at(until, call).await.map_err(Into::into)
         } else {
@@ -107,6 +108,7 @@ impl SdkCall<'_> {
                 Err(self.failure_of(error))
             }
             Err(too_late) => {
+                // The caller's deadline ends the call. An earlier `until` only ends this attempt.
                 let failure = self.failure(too_late, Worth::All);
                 if until >= budget.deadline() {
                     return Err(CallFailure::OutOfTime(failure));
@@ -117,7 +119,7 @@ impl SdkCall<'_> {
         }
     }
 
-    /// Refuses a call outside of tokio's runtimes, where a timer would panic. Whether the runtime has timers cannot be asked.
+    /// Refuses a call outside of a tokio runtime, where a timer would panic. Tokio does not say whether a runtime has timers.
     pub(crate) fn check_runtime(self) -> Result<(), SdkFailure> {
         Handle::try_current().map(drop).map_err(|missing| {
             let cause =
@@ -126,36 +128,38 @@ impl SdkCall<'_> {
         })
     }
 
-    /// The configuration of a request: a timeout for each of the SDK's attempts. A shorter one of the client's stays.
+    /// The configuration of a request, with a timeout for each of the SDK's attempts. A shorter timeout of the client is kept.
     pub(crate) fn config(self, budget: &Budget) -> config::Builder {
         let config = self.config_with(budget.attempt_timeout());
-        // The SDK would first wait, for up to a second, which a short deadline has not got.
-        if budget.has_more() { config.retry_classifier(EndsWithATimeout) } else { config }
+        // After a timeout the SDK would wait for up to a second before it sends again. A short deadline does not have that time,
+        // so dynalock makes the next attempt itself. The last attempt has no next one: there, the SDK's retries are all there is.
+        if budget.has_more() { config.retry_classifier(NoRetryAfterTimeout) } else { config }
     }
 
-    /// The configuration of a request that the SDK sends once. The rest of the client's retry configuration stays: a rate that adapts
-    /// to throttling, or a connection that is given up after a failure.
+    /// The configuration of a request that the SDK sends once. The rest of the client's retry configuration is kept, such as
+    /// adaptive mode, or that a connection is closed after a failure.
     pub(crate) fn config_for_one_attempt(self, budget: &Budget) -> config::Builder {
-        let theirs = self.client.config().retry_config().cloned();
-        let retries = theirs.unwrap_or_else(RetryConfig::standard).with_max_attempts(1);
+        let client_retries = self.client.config().retry_config().cloned();
+        let retries = client_retries.unwrap_or_else(RetryConfig::standard).with_max_attempts(1);
         self.config_with(budget.only_attempt_timeout()).retry_config(retries)
     }
 
-    fn config_with(self, ours: Duration) -> config::Builder {
-        let theirs = self.client.config().timeout_config().and_then(TimeoutConfig::operation_attempt_timeout);
-        let timeout = theirs.map_or(ours, |theirs| theirs.min(ours));
+    fn config_with(self, timeout: Duration) -> config::Builder {
+        let client_timeout =
+            self.client.config().timeout_config().and_then(TimeoutConfig::operation_attempt_timeout);
+        let timeout = client_timeout.map_or(timeout, |client_timeout| client_timeout.min(timeout));
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(timeout).build();
         config::Builder::new().timeout_config(timeouts)
     }
 
-    /// Asks for something that changes nothing, as often as `budget` allows.
+    /// Sends a request that changes nothing until it succeeds, as often as `budget` allows.
     pub(crate) async fn ask<O, E: OperationError, F: Future<Output = Result<O, SdkError<E>>>>(
         self,
         budget: &mut Budget,
         send: impl Fn(Option<config::Builder>) -> F,
     ) -> Result<O> {
-        // A configuration costs 3 % of the instructions of a read, and the first attempt hardly ever needs it: if it runs out of
-        // time, the SDK may have been waiting to send again, and the next one goes by the configuration.
+        // A configuration costs 3 % of the instructions of a read, so the first attempt has none, and one timeout for all of the
+        // SDK's attempts. If that is reached, the SDK may have been waiting to send again. The next attempt has a configuration.
         let mut limits = (None, budget.attempt_deadline());
         if !budget.has_more() {
             limits = (Some(self.config(budget)), budget.deadline());
@@ -170,16 +174,16 @@ impl SdkCall<'_> {
         }
     }
 
-    /// The failure of a request without a condition as an error.
+    /// The error of a request without a condition.
     pub(crate) fn error(self, failure: CallFailure) -> Error {
         match failure {
             CallFailure::OutOfTime(failure) | CallFailure::Other(failure) => Error::Sdk(failure.into()),
-            CallFailure::CheckFailed(_) => self.unusable("a check failed, and the request has none"),
+            CallFailure::CheckFailed(_) => self.unusable("a check failed, but the request has none"),
         }
     }
 
-    /// Waits for the next attempt of a request that changes nothing, if the failure is transient and `budget` has one; else returns
-    /// the failure as an error.
+    /// Waits for the next attempt of a request that changes nothing. Returns the failure as an error if it is not transient, or
+    /// if `budget` has no attempt left.
     pub(crate) async fn wait_for_retry(self, failure: CallFailure, budget: &mut Budget) -> Result<()> {
         match failure {
             CallFailure::OutOfTime(failure) => Err(budget.out_of_time(Error::Sdk(failure.into()))),
@@ -200,12 +204,12 @@ impl SdkCall<'_> {
                 }
                 aws_sdk_dynamodb::Error::TransactionCanceledException(mut cancelled) => {
                     let mut reasons = cancelled.cancellation_reasons.take().unwrap_or_default();
-                    // A failed check counts most: it fails again, whatever the other reasons are.
+                    // A failed check takes precedence: the transaction would fail again, even if the other reasons are transient.
                     if reasons.iter().any(|reason| reason.code() == Some(CHECK_FAILED)) {
                         return CallFailure::CheckFailed(reasons);
                     }
                     let worth = if are_transient(&reasons) { Worth::All } else { Worth::One };
-                    // An error shows no item.
+                    // The reasons may hold items, which an error must not show.
                     for reason in &mut reasons {
                         reason.item = None;
                     }
@@ -214,7 +218,7 @@ impl SdkCall<'_> {
                 }
                 error => self.failure(error, worth),
             },
-            // The raw response, which may hold items, stays behind.
+            // Only the source is kept: the raw response may hold items.
             error => match error.into_source() {
                 Ok(source) => self.failure(source, worth),
                 Err(error) => self.failure(error.to_string(), worth),
@@ -224,11 +228,11 @@ impl SdkCall<'_> {
     }
 }
 
-/// How many attempts an error is worth that changed nothing.
+/// How many attempts an error is worth, if the request may be sent again.
 fn worth<E: OperationError>(error: &SdkError<E>) -> Worth {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Worth::All,
-        // The connector calls some failures to transmit neither, though they are transient.
+        // The connector classifies some transient failures neither as I/O nor as a timeout.
         SdkError::DispatchFailure(failure)
             if failure.is_io()
                 || failure.is_timeout()
@@ -250,18 +254,18 @@ fn are_transient(reasons: &[CancellationReason]) -> bool {
     !reasons.is_empty() && reasons.iter().filter_map(CancellationReason::code).all(is_transient)
 }
 
-/// Whether the connection belonged to a runtime that ended, and the request with it: hyper's task that has the connection is gone. The
-/// connector takes that for the user's fault, though the next connection is another one.
+/// Whether the connection belonged to a runtime that has ended. The hyper task that owned the connection is gone, and the request
+/// with it. The connector reports this as a user error, though the next request gets a new connection.
 fn lost_its_runtime(error: &(dyn StdError + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source())
         .any(|error| error.to_string() == "runtime dropped the dispatch task")
 }
 
-/// Ends a call of the SDK with the first attempt that timed out: the next one is dynalock's own, and goes out at once.
+/// A retry classifier that ends the SDK's call after a timeout. Dynalock makes the next attempt, without a delay.
 #[derive(Debug)]
-struct EndsWithATimeout;
+struct NoRetryAfterTimeout;
 
-impl ClassifyRetry for EndsWithATimeout {
+impl ClassifyRetry for NoRetryAfterTimeout {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         match context.output_or_error() {
             Some(Err(error)) if error.is_timeout_error() => RetryAction::RetryForbidden,
@@ -270,6 +274,6 @@ impl ClassifyRetry for EndsWithATimeout {
     }
 
     fn name(&self) -> &'static str {
-        "dynalock::EndsWithATimeout"
+        "dynalock::NoRetryAfterTimeout"
     }
 }

@@ -1,4 +1,4 @@
-//! A table and the client that reaches it: its reads, and how its writes are asked for.
+//! The store: a table and the client that reaches it, with the reads of items.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ pub(crate) const GET_ITEM: &str = "GetItem";
 pub(crate) struct Store {
     pub(crate) client: Client,
     pub(crate) table: Box<str>,
-    /// Set once a policy was seen to forbid that a failed check returns the item. Shared by all clones.
+    /// Set once a policy has denied that a failed check returns the item. Shared by all clones.
     is_item_denied: Arc<AtomicBool>,
 }
 
@@ -38,13 +38,13 @@ impl Store {
         SdkCall { client: &self.client, operation, tables: &self.table }
     }
 
-    /// What a failed check is to return: the item, unless a policy forbids that.
+    /// What a failed check is to return: the item, unless a policy denies that.
     pub(crate) fn on_failure(&self) -> Option<ReturnValuesOnConditionCheckFailure> {
         let is_denied = self.is_item_denied.load(Ordering::Relaxed);
         (!is_denied).then_some(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    /// From now on, a failed check is not asked to return the item: the next write would be denied as this one was.
+    /// Stops asking failed checks for the item: the policy would deny the next write as it denied this one.
     pub(crate) fn deny_item(&self) {
         self.is_item_denied.store(true, Ordering::Relaxed);
     }
@@ -60,7 +60,7 @@ impl Store {
         Ok(self.call(GET_ITEM).ask(budget, send).await?.item)
     }
 
-    /// Sends one request for an item.
+    /// Sends one `GetItem`.
     pub(crate) fn get_item(
         &self,
         key: &Item,
@@ -71,7 +71,7 @@ impl Store {
         send_with!(config, request.set_key(Some(key.clone())))
     }
 
-    /// Microseconds since 1970, by the client's clock.
+    /// The time in microseconds since 1970, by the client's clock.
     pub(crate) fn now(&self) -> u64 {
         let now = self.client.config().time_source().map_or_else(SystemTime::now, |clock| clock.now());
         clock::microseconds(now)

@@ -1,4 +1,4 @@
-//! What a call tells `tracing`: a span while it runs, and how it ended. Neither keys nor items.
+//! The trace of a call: a `tracing` span while it runs, and how it ended. It shows neither keys nor items.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::error::{Error, Result};
 /// What a call has cost so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CallStats {
-    /// Attempts beyond those that the SDK makes by itself, the first one included; 0 if there was nothing to send.
+    /// The attempts, the first one included; 0 if nothing was sent. The SDK's retries within an attempt are not counted.
     pub(crate) attempts: u32,
-    /// Writes that were refused because another writer was faster.
+    /// The writes that were refused because another writer was faster.
     pub(crate) conflicts: u32,
     /// How long the call waited for other calls of this process.
     pub(crate) queue_wait: Duration,
-    /// How many calls were carried by the write that was applied.
+    /// How many calls shared the write that was applied.
     pub(crate) batch: usize,
 }
 
@@ -34,18 +34,19 @@ impl<R> Finished<R> {
 }
 
 impl<T> Finished<Result<T>> {
-    /// A call that sent no request.
+    /// A call that failed before it sent a request.
     pub(crate) fn unsent(error: Error) -> Self {
         Self::with(Err(error), CallStats::default())
     }
 
+    /// A call whose outcome is the name of its error, or `ok`.
     pub(crate) fn with(answer: Result<T>, stats: CallStats) -> Self {
         let outcome = answer.as_ref().map_or_else(Error::name, |_| "ok");
         Self { answer, outcome, stats }
     }
 }
 
-/// Runs a call in a span, which records at its end how the call ended. A call that is dropped records no outcome.
+/// Runs a call in a span, and records in it how the call ended. A call that is dropped records no outcome.
 pub(crate) async fn traced<R>(
     operation: &'static str,
     table: &str,
@@ -63,6 +64,7 @@ pub(crate) async fn traced<R>(
         outcome = Empty
     );
     let Finished { answer, outcome, stats } = call.instrument(span.clone()).await;
+    // Most applications do not enable debug spans. Then nothing is formatted.
     if !span.is_disabled() {
         span.record("attempts", stats.attempts);
         span.record("conflicts", stats.conflicts);

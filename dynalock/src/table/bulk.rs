@@ -1,4 +1,4 @@
-//! Versioned writes of many items: `create_all`, `save_all`, `delete_all`.
+//! The batch calls `create_all`, `save_all` and `delete_all`: versioned writes of many items.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -21,19 +21,19 @@ use crate::versioned::{Versioned, set_version};
 use crate::write::ConditionalWrite;
 use crate::write::draft::Kind;
 
-/// How many writes are under way at a time, unless a call says otherwise. Answered within 4 ms, these are the 4,000 writes a
-/// second that [a new table takes][on-demand].
+/// How many writes are under way at a time by default. If each is answered within 4 ms, they make the 4,000 writes a second that
+/// [a new table takes][on-demand].
 ///
 /// [on-demand]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html
 const CONCURRENCY: usize = 16;
 
-/// How many items may end before the task lets others run on its thread.
-const COMPLETED_AT_ONCE: usize = 32;
+/// After how many completed items the task yields, so that others can run on its thread.
+const COMPLETED_BEFORE_YIELD: usize = 32;
 
 impl<T: Versioned> Table<T> {
-    /// Saves many objects, each as [`save`](Self::save) does: under its own condition, with its own retries, and with an answer
-    /// of its own; `.into_result()?` takes the first error. An object has its next version as soon as its own write is answered
-    /// with `Ok`, whatever becomes of the others.
+    /// Saves many objects, each as [`save`](Self::save) does: with its own version check, its own retries and its own answer.
+    /// `.into_result()?` returns the first error. An object has its next version as soon as its own write is answered with `Ok`,
+    /// even if the writes of others fail.
     ///
     /// ```
     /// # use dynalock::{Error, Table, Versioned};
@@ -41,8 +41,8 @@ impl<T: Versioned> Table<T> {
     /// # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
     /// # async fn example(accounts: Table<Account>, mut held: Vec<Account>) -> dynalock::Result<()> {
     /// let saved = accounts.save_all(&mut held).await; // an answer for each, in the order of `held`
-    /// for (place, error) in saved.failures() {
-    ///     println!("{}: {error}", held[place].id);
+    /// for (index, error) in saved.failures() {
+    ///     println!("{}: {error}", held[index].id);
     /// }
     ///
     /// accounts.save_all(held.iter_mut().filter(|account| account.balance < 0)).await.into_result()?; // the first error
@@ -50,96 +50,100 @@ impl<T: Versioned> Table<T> {
     /// # }
     /// ```
     ///
-    /// This is no transaction: other writers see some of the objects saved and others not yet, and one that is refused keeps none
-    /// of the others from being saved. For all or nothing, up to 100 items, there is [`Transaction`](crate::Transaction).
+    /// This is no transaction. Other writers may see some of the objects saved and others not yet, and a refused object does not
+    /// prevent others from being saved. To save up to 100 items, all or none, use a [`Transaction`](crate::Transaction).
     ///
-    /// Every object is a request of its own: DynamoDB's `BatchWriteItem` [takes no conditions][BatchWriteItem], and costs as many
-    /// write units. 16 of them are under way at a time, or as many as [`concurrency`](WriteAll::concurrency) says, and each is built
-    /// when it is its turn, so that a batch may have any number of objects. They are sent from within the future of the call, without
-    /// tasks of their own.
+    /// Every object is a request of its own, since DynamoDB's `BatchWriteItem` [takes no conditions][BatchWriteItem]. The cost in
+    /// write units is the same. 16 requests are under way at a time, or as many as [`concurrency`](WriteAll::concurrency) sets.
+    /// Each request is built when it is sent, so a batch may have any number of objects. The future of the call sends them all,
+    /// without tasks of their own.
     ///
-    /// Objects with the same key are written one after the other, in their order, and those behind them wait as long: so they
-    /// answer as calls of `save` in a loop would. Of two objects at the same version, the first one is saved and the second one
-    /// conflicts. No objects make no requests, and no answers.
+    /// Objects with the same key are written one after the other, in their order, and all objects behind them wait. Their answers
+    /// are those of calls of `save` in a loop: of two objects at the same version, the first one is saved and the second one
+    /// conflicts. A batch without objects sends nothing and has no answers.
     ///
-    /// A [`Retry`](crate::Retry) is that of each object, and its deadline counts from the moment at which it is that object's turn:
-    /// while DynamoDB cannot be reached, every object takes up all of it. [`deadline`](WriteAll::deadline) bounds the whole.
+    /// A [`Retry`](crate::Retry) applies to each object, and its deadline begins with the turn of that object. While DynamoDB
+    /// cannot be reached, every object uses up its deadline. [`deadline`](WriteAll::deadline) limits the whole batch.
     ///
-    /// If the future is dropped, what is under way may be applied or not, and what is behind it is not sent. Objects whose write was
-    /// answered with `Ok` by then have their next version, and all others are as they were.
+    /// If the future is dropped, the outcome of the writes under way is unknown, and the objects behind them are not sent.
+    /// Objects whose write was answered with `Ok` by then have their next version, and all others are unchanged.
     ///
     /// # Errors
     ///
-    /// For each object those of [`save`](Self::save).
+    /// For each object the errors of [`save`](Self::save).
     ///
     /// [BatchWriteItem]: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
     pub fn save_all<'a>(&self, items: impl IntoIterator<Item = &'a mut T>) -> WriteAll<'a, T> {
         WriteAll { batch: Batch::new(self, Kind::Save, items) }
     }
 
-    /// Stores many new items, each as [`create`](Self::create) does, and together as [`save_all`](Self::save_all) does. So an item
-    /// whose reply is lost is not sent again, and may end in `OutcomeUnknown`; there is no `in_transaction` for many. Of two
-    /// objects with the same key, the first one is stored and the second one exists already. So does one that is created again
-    /// after its [`OutcomeUnknown`](Error::OutcomeUnknown): ask [`UnknownOutcome::was_applied`](crate::UnknownOutcome::was_applied) first.
+    /// Stores many new items. Each item is stored as by [`create`](Self::create), and the batch works like that of
+    /// [`save_all`](Self::save_all).
+    ///
+    /// An item whose reply is lost is not sent again, and may end in `OutcomeUnknown`. There is no `in_transaction` for a batch.
+    /// Of two objects with the same key, the first one is stored and the second one ends in `AlreadyExists`. An item that is
+    /// created again after its [`OutcomeUnknown`](Error::OutcomeUnknown) may end in `AlreadyExists` as well: use
+    /// [`UnknownOutcome::was_applied`](crate::UnknownOutcome::was_applied) first.
     ///
     /// # Errors
     ///
-    /// For each object those of [`create`](Self::create).
+    /// For each object the errors of [`create`](Self::create).
     pub fn create_all<'a>(&self, items: impl IntoIterator<Item = &'a mut T>) -> WriteAll<'a, T> {
         WriteAll { batch: Batch::new(self, Kind::Create, items) }
     }
 
-    /// Deletes many items, each as [`delete`](Self::delete) does, and together as [`save_all`](Self::save_all) does. Of two
-    /// objects with the same key, the first one is deleted and the second one [already gone](Deleted::AlreadyGone).
+    /// Deletes many items. Each item is deleted as by [`delete`](Self::delete), and the batch works like that of
+    /// [`save_all`](Self::save_all). Of two objects with the same key, the first one is deleted, and the second one is
+    /// [already gone](Deleted::AlreadyGone).
     ///
     /// # Errors
     ///
-    /// For each object those of [`delete`](Self::delete).
+    /// For each object the errors of [`delete`](Self::delete).
     pub fn delete_all<'a>(&self, items: impl IntoIterator<Item = &'a T>) -> DeleteAll<'a, T> {
         DeleteAll { batch: Batch::new(self, Kind::Delete, items) }
     }
 }
 
-/// The options of a batch, whose items end well with `$answer`.
+/// The option methods of a batch. `$answer` is what an item that succeeds returns.
 macro_rules! batch_methods {
     ($answer:ty) => {
         option_methods!(condition, batch.options);
 
-        /// Retries each item so, whatever the table says. Its attempts and its deadline are those of one item, which begin when it
-        /// is that item's turn.
+        /// Overrides the table's retry policy for each item. The attempts and the deadline are those of one item, and begin with
+        /// its turn.
         pub fn retry(mut self, retry: $crate::Retry) -> Self {
             self.batch.options.retry = retry;
             self
         }
 
-        /// At most this many writes are under way at a time; 16 unless this says otherwise, and 0 counts as 1. All of them run in
-        /// one task: thousands at once would keep it so busy that answers come too late.
+        /// Limits how many writes are under way at a time. The default is 16, and 0 counts as 1. All of them run in one task, and
+        /// thousands at a time would keep it so busy that answers come too late.
         ///
-        /// A table or a partition that is throttled slows a batch down by itself: items that wait to be sent again count as under
-        /// way.
+        /// Throttling slows a batch down without any setting, since items that wait to be sent again count as under way.
         pub fn concurrency(mut self, writes: usize) -> Self {
             self.batch.concurrency = writes.max(1);
             self
         }
 
-        /// At most this much time for the whole batch; without end unless this says otherwise. A write that is under way when the
-        /// time is up mostly ends in [`OutcomeUnknown`](crate::Error::OutcomeUnknown). An item whose turn did not come is not sent,
-        /// and ends in [`Busy`](crate::Error::Busy).
+        /// Limits the time of the whole batch. By default there is no limit. A write that is under way when the time is up mostly
+        /// ends in [`OutcomeUnknown`](crate::Error::OutcomeUnknown). An item whose turn did not come is not sent, and ends in
+        /// [`Busy`](crate::Error::Busy).
         pub fn deadline(mut self, deadline: Duration) -> Self {
             self.batch.deadline = Some(deadline);
             self
         }
 
-        /// Tells `observe` the place of each item, counted from 0, and what came of it as soon as that is known: in the order in
-        /// which the items end, and not in that of their places. A second closure takes the place of the first. The items themselves
-        /// are borrowed until the batch ends.
+        /// Calls `observe` with the index of each item, counted from 0, and its answer, as soon as the answer is known. The calls
+        /// come in the order in which the items end. A second closure replaces the first. The items themselves are borrowed until
+        /// the batch ends.
         ///
         /// ```
         /// # use dynalock::{Table, Versioned};
         /// # #[derive(serde::Serialize, serde::Deserialize, Versioned)]
         /// # struct Account { #[dynalock(partition_key)] id: String, balance: i64, #[dynalock(version)] version: u64 }
         /// # async fn example(accounts: Table<Account>, mut held: Vec<Account>) {
-        /// let (all, mut ended) = (held.len(), 0);
+        /// let all = held.len();
+        /// let mut ended = 0;
         /// let saved = accounts.save_all(&mut held).on_completed(|_, _| {
         ///     ended += 1;
         ///     eprint!("\r{ended} of {all}");
@@ -148,7 +152,7 @@ macro_rules! batch_methods {
         /// # }
         /// ```
         ///
-        /// It runs between the writes, which wait for it: keep it short.
+        /// The closure runs between the writes, which wait for it, so keep it short.
         pub fn on_completed(mut self, observe: impl FnMut(usize, &Result<$answer>) + Send + 'a) -> Self {
             self.batch.on_completed = Some(Box::new(observe));
             self
@@ -156,7 +160,7 @@ macro_rules! batch_methods {
     };
 }
 
-/// Creates or saves of many objects that wait to be sent; see [`Table::save_all`].
+/// A batch of creates or saves that waits to be sent; see [`Table::save_all`].
 #[must_use = "nothing is written until the call is awaited"]
 pub struct WriteAll<'a, T> {
     batch: Batch<'a, T, &'a mut T, ()>,
@@ -175,7 +179,7 @@ impl<'a, T: Versioned> IntoFuture for WriteAll<'a, T> {
     }
 }
 
-/// Deletes of many objects that wait to be sent; see [`Table::delete_all`].
+/// A batch of deletes that waits to be sent; see [`Table::delete_all`].
 #[must_use = "nothing is deleted until the call is awaited"]
 pub struct DeleteAll<'a, T> {
     batch: Batch<'a, T, &'a T, Deleted>,
@@ -208,29 +212,29 @@ impl<T> fmt::Debug for DeleteAll<'_, T> {
     }
 }
 
-/// The answer for each item of a batch, in the order of the items.
+/// The answers of a batch, one for each item, in the order of the items.
 #[derive(Debug)]
 #[must_use = "each item has an answer of its own, and any of them may be an error"]
 pub struct BatchResults<O>(Vec<Result<O>>);
 
 impl<O> BatchResults<O> {
-    /// The answers, if every item has succeeded; else the error of the first one that has not. The others may have been written,
-    /// and which item it was only [`failures`](Self::failures) tells.
+    /// Returns the answers if every item succeeded, and otherwise the error of the first item that failed. The other items may
+    /// have been written. The error does not say which item failed: [`failures`](Self::failures) does.
     pub fn into_result(self) -> Result<Vec<O>> {
         self.0.into_iter().collect()
     }
 
-    /// The items that have failed: their places, counted from 0, and why.
+    /// Returns the index, counted from 0, and the error of each item that failed.
     pub fn failures(&self) -> impl Iterator<Item = (usize, &Error)> {
-        self.0.iter().enumerate().filter_map(|(place, result)| Some((place, result.as_ref().err()?)))
+        self.0.iter().enumerate().filter_map(|(index, result)| Some((index, result.as_ref().err()?)))
     }
 
-    /// The answers, one after the other.
+    /// Returns an iterator over the answers.
     pub fn iter(&self) -> std::slice::Iter<'_, Result<O>> {
         self.0.iter()
     }
 
-    /// All answers.
+    /// Returns all answers.
     pub fn as_slice(&self) -> &[Result<O>] {
         &self.0
     }
@@ -254,7 +258,7 @@ impl<'o, O> IntoIterator for &'o BatchResults<O> {
     }
 }
 
-/// What both builders hold: items in the form of `I`, each of which ends well with an `O`.
+/// The contents of both builders: items of type `I`, each with an answer of type `O` if it succeeds.
 struct Batch<'a, T, I, O> {
     kind: Kind,
     items: Vec<I>,
@@ -290,8 +294,8 @@ impl<T, I, O> Batch<'_, T, I, O> {
 }
 
 impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
-    /// Writes all items. `applied` makes the answer of each item that was written, from how the write ended and the version that it
-    /// stored.
+    /// Writes all items. `applied` makes the answer of an item that was written, from how the write succeeded and the version
+    /// that it stored.
     async fn run(self, applied: impl Fn(&mut I, Applied, Option<u64>) -> O) -> BatchResults<O> {
         let Self { kind, mut items, options, concurrency, deadline, mut on_completed } = self;
         let sender =
@@ -302,23 +306,24 @@ impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
         let mut completed = 0;
         loop {
             while in_flight.len() < concurrency
-                && let Some(next) = upcoming.next(|place| sender.write(items[place].borrow()))
+                && let Some(next) = upcoming.next(|index| sender.write(items[index].borrow()))
             {
                 in_flight.push(sender.send(next));
             }
-            let Some((place, key, sent)) = in_flight.next().await else { break };
+            // An item that is blocked by its key is not in flight, but the item that blocks it is. So nothing is left here.
+            let Some((index, key, sent)) = in_flight.next().await else { break };
             upcoming.release(key);
-            let result = sent.map(|(sent, version)| applied(&mut items[place], sent, version));
+            let result = sent.map(|(sent, version)| applied(&mut items[index], sent, version));
             if let Some(on_completed) = &mut on_completed {
-                on_completed(place, &result);
+                on_completed(index, &result);
             }
-            results[place] = Some(result);
+            results[index] = Some(result);
             completed += 1;
-            if completed % COMPLETED_AT_ONCE == 0 {
+            if completed % COMPLETED_BEFORE_YIELD == 0 {
                 tokio::task::yield_now().await;
             }
         }
-        // Every item has a result by now. One without would shift the others to wrong places.
+        // Every item has a result by now. If one were missing and left out, the answers behind it would get wrong indices.
         let result = |result: Option<Result<O>>| result.unwrap_or_else(|| Err(sender.too_late()));
         BatchResults(results.into_iter().map(result).collect())
     }
@@ -326,34 +331,35 @@ impl<T: Versioned, I: Borrow<T>, O> Batch<'_, T, I, O> {
 
 /// An item whose turn it is.
 struct Next {
-    place: usize,
+    index: usize,
     write: Result<ConditionalWrite>,
-    /// `None` where there is nothing to send.
+    /// `None` if the item is invalid, so that there is nothing to send.
     key: Option<KeyId>,
 }
 
-/// The items whose turn did not come yet. Those with the same key go one after the other.
+/// The items whose turn has not come yet. Items with the same key are sent one after the other.
 struct Upcoming {
-    places: Range<usize>,
-    /// The next item, while another one with its key is in flight.
+    indices: Range<usize>,
+    /// The next item, if another one with its key is in flight.
     blocked: Option<Next>,
     keys_in_flight: HashSet<KeyId>,
 }
 
 impl Upcoming {
     fn new(items: usize) -> Self {
-        Self { places: 0..items, blocked: None, keys_in_flight: HashSet::new() }
+        Self { indices: 0..items, blocked: None, keys_in_flight: HashSet::new() }
     }
 
-    /// The next item, with what `write` makes of its place; `None` if there is none, or if it has to wait for another one.
+    /// The next item, with the write that `write` makes for its index. Returns `None` if no item is left, or if the next one has
+    /// to wait for another one with its key.
     fn next(&mut self, write: impl FnOnce(usize) -> Result<ConditionalWrite>) -> Option<Next> {
         let next = match self.blocked.take() {
             Some(next) => next,
             None => {
-                let place = self.places.next()?;
-                let write = write(place);
+                let index = self.indices.next()?;
+                let write = write(index);
                 let key = write.as_ref().ok().map(|write| KeyId::new(write.intent().schema, &write.key()));
-                Next { place, write, key }
+                Next { index, write, key }
             }
         };
         match &next.key {
@@ -365,7 +371,7 @@ impl Upcoming {
         }
     }
 
-    /// Lets the next item with the same key go.
+    /// Notes that an item is no longer in flight, so that the next one with its key can be sent.
     fn release(&mut self, key: Option<KeyId>) {
         if let Some(key) = key {
             self.keys_in_flight.remove(&key);
@@ -391,7 +397,7 @@ impl<T> Sender<T> {
         Error::Busy { table: self.options.table.name().into(), problem }
     }
 
-    /// The write of an item. There is no time to make one that is not sent.
+    /// The write of an item. If no time is left, it is not serialized, since it would not be sent.
     fn write(&self, item: &T) -> Result<ConditionalWrite>
     where
         T: Versioned,
@@ -399,12 +405,13 @@ impl<T> Sender<T> {
         if self.time_left().is_zero() { Err(self.too_late()) } else { self.options.write(self.kind, item) }
     }
 
-    /// Sends one write, unless the batch has no time left, as after a wait for its key.
+    /// Sends one write, if the batch has time left. The deadline may have come while the item waited for another one with its
+    /// key.
     async fn send(&self, next: Next) -> (usize, Option<KeyId>, Result<(Applied, Option<u64>)>) {
-        let Next { place, write, key } = next;
+        let Next { index, write, key } = next;
         let left = self.time_left();
         let write = if left.is_zero() { write.and(Err(self.too_late())) } else { write };
         let sent = self.options.send(self.kind, write, self.options.retry.at_most(left)).await;
-        (place, key, sent)
+        (index, key, sent)
     }
 }

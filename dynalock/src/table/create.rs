@@ -1,4 +1,4 @@
-//! `create`: a new item, if none has its key.
+//! The call `create`, which stores a new item if none has its key.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -10,36 +10,39 @@ use crate::versioned::{Versioned, set_version};
 use crate::write::draft::Kind;
 
 impl<T: Versioned> Table<T> {
-    /// Stores a new item, if none has its key. On `Ok` the object has its first version; the version it had before does
-    /// not matter.
+    /// Stores a new item, if none has its key. On `Ok` the object has its first version. The version that it had before does not
+    /// matter.
     ///
-    /// Throttling, refused connections and whatever else has changed nothing for certain are retried with the identical request.
-    /// After a connection that breaks, a 500 or an attempt without an answer, the create is **never sent again**, whatever the client's own retry settings say: others may have changed
-    /// and deleted what it stored, and a second copy would bring that back. One strongly consistent read decides instead: if
-    /// the item is there with this create's [stamp](crate::guide::what_ok_means), the answer is `Ok`. If there is no item, the
-    /// request may never have arrived, may still be under way, or others have deleted the item since. Nobody can tell, and the
-    /// answer is `OutcomeUnknown`.
+    /// Throttling, refused connections and all other failures that certainly changed nothing are retried with the identical
+    /// request. After a broken connection, a 500 or an attempt without an answer, the create is **never sent again**, even if the
+    /// client's own retry settings ask for it. Others may have changed and deleted the item that it stored, and a second copy
+    /// would bring that item back.
     ///
-    /// [`in_transaction`](Create::in_transaction) is sent again after a lost reply, for twice the write units. The first attempt
-    /// without an answer is the last one otherwise, and so gets most of the deadline: see
+    /// Instead, one strongly consistent read decides. If the item is there with this create's
+    /// [stamp](crate::guide::what_ok_means), the call returns `Ok`. If there is no item, the request may never have arrived, may
+    /// still be under way, or others may have deleted the item since. Nothing distinguishes these cases, so the call returns
+    /// `OutcomeUnknown`.
+    ///
+    /// A create [`in_transaction`](Create::in_transaction) is sent again after a lost reply, for twice the write units.
+    /// Otherwise, the first attempt without an answer is the last one, and so gets most of the deadline: see
     /// [how long](crate::guide::contention#creates).
     ///
     /// # Errors
     ///
-    /// - [`AlreadyExists`](crate::Error::AlreadyExists) with the item that is there. Nothing was written. After a lost or late reply,
-    ///   an earlier copy of the request can still store the item if others delete this one
+    /// - [`AlreadyExists`](crate::Error::AlreadyExists): an item has the key, and the error holds it. Nothing was written. After
+    ///   a lost or late reply, an earlier copy of the request can still store the new item if others delete the stored one
     ///   [within minutes](crate::guide::what_ok_means#a-late-copy-of-a-create).
-    /// - [`ConditionFailed`](crate::Error::ConditionFailed): there is no item, and a [`condition`](Create::condition) does not hold
-    ///   for that. Nothing was written.
-    /// - [`OutcomeUnknown`](crate::Error::OutcomeUnknown): a reply was lost or late, and the read found no item, an item without
-    ///   this create's stamp that does not rule it out, or failed. Connections that
-    ///   the server closed while they were idle hardly add to that: the request has to cross the close on its way. See
+    /// - [`ConditionFailed`](crate::Error::ConditionFailed): there is no item, and a [`condition`](Create::condition) does not
+    ///   hold without one. Nothing was written.
+    /// - [`OutcomeUnknown`](crate::Error::OutcomeUnknown): a reply was lost or late. The read failed, or found no item, or found
+    ///   an item without this create's stamp that does not rule out the create. Connections that the server closed while they
+    ///   were idle rarely cause this: the request and the close have to cross each other. See
     ///   [how often that is](crate::guide::what_ok_means#creates).
-    /// - [`Conflict`](crate::Error::Conflict): an item is there, but neither DynamoDB's answer nor a read showed it. Nothing was
-    ///   written.
+    /// - [`Conflict`](crate::Error::Conflict): an item has the key, but neither DynamoDB's answer nor a read returned it. Nothing
+    ///   was written.
     /// - [`VersionOverflow`](crate::Error::VersionOverflow), [`InvalidItem`](crate::Error::InvalidItem),
     ///   [`InvalidRequest`](crate::Error::InvalidRequest): nothing was sent.
-    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
+    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused the request, or could not be reached. Nothing was written.
     pub fn create<'a>(&self, item: &'a mut T) -> Create<'a, T> {
         Create { item, options: Options::new(self), in_transaction: false }
     }
@@ -66,15 +69,16 @@ impl<T> Create<'_, T> {
     option_methods!(condition, options);
     option_methods!(retry, options);
 
-    /// Sends the create as a `TransactWriteItems` of one action, under a [client token][token] by which DynamoDB recognizes
-    /// copies of a transaction that it has applied. So it is sent again after a lost reply.
-    /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown) remains where no answer comes before the retries end, or where a refusal after a
-    /// lost reply shows no item. A token does not fence a copy that was not applied yet:
-    /// [`AlreadyExists`](crate::Error::AlreadyExists) means what it does for [`create`](Table::create). At most 5 minutes of a [deadline](crate::Retry::deadline) count, since DynamoDB
-    /// recognizes a token for no longer than 10.
+    /// Sends the create as a `TransactWriteItems` of one action. DynamoDB recognizes copies of a transaction that it has applied
+    /// by their [client token][token], so the create can be sent again after a lost reply.
     ///
-    /// It costs [two write units][units] for each 1 KB of the item, where a create alone costs one, and needs the same permission,
-    /// `dynamodb:PutItem`.
+    /// The call still returns [`OutcomeUnknown`](crate::Error::OutcomeUnknown) if no answer comes before the retries end, or if a
+    /// refusal after a lost reply shows no item. The token does not stop a copy that was not applied yet, so
+    /// [`AlreadyExists`](crate::Error::AlreadyExists) has the same meaning as for [`create`](Table::create). At most 5 minutes of
+    /// a [deadline](crate::Retry::deadline) count, since DynamoDB recognizes a token for 10 minutes.
+    ///
+    /// The create costs [two write units][units] for each 1 KB of the item, and one unit without this option. It needs the same
+    /// permission, `dynamodb:PutItem`.
     ///
     /// ```no_run
     /// # use dynalock::{Table, Versioned};
@@ -88,8 +92,8 @@ impl<T> Create<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`Table::create`]. A table with multi-Region strong consistency [has no transactions][mrsc]: DynamoDB refuses the
-    /// request, and the answer is [`Sdk`](crate::Error::Sdk).
+    /// The same as those of [`Table::create`]. A table with multi-Region strong consistency [has no transactions][mrsc]: DynamoDB
+    /// refuses the request, and the call returns [`Sdk`](crate::Error::Sdk).
     ///
     /// [mrsc]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/V2globaltables_HowItWorks.html
     /// [token]: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html

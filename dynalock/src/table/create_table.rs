@@ -1,4 +1,4 @@
-//! `create_table`: a table that fits the struct's keys.
+//! The call `create_table`, which creates a table that fits the struct's keys.
 
 use std::time::Duration;
 
@@ -18,22 +18,25 @@ use crate::send::sdk_call::{CallFailure, send_with};
 use crate::table::Table;
 use crate::versioned::{Versioned, schema};
 
-/// How often a table that is not yet active is looked at.
-const INTERVAL: Duration = Duration::from_millis(500);
-/// A table takes seconds to become active.
-const LONGEST: Duration = Duration::from_mins(5);
+/// The time between two looks at a table that is not active yet.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// The longest wait for a table to become active, which takes seconds.
+const MAX_WAIT: Duration = Duration::from_mins(5);
 
 impl<T: Versioned> Table<T> {
-    /// Creates the table with the key attributes of `T`, billed per request, and waits until it is active. A table that
-    /// exists already is fine if it has the same key.
+    /// Creates the table with the key attributes of `T`, billed per request, and waits until it is active. If the table exists
+    /// already with the same key, the call succeeds.
     ///
-    /// Meant for development and tests. Production tables have alarms, backups and policies, and belong in a deployment.
+    /// The call is meant for development and tests. Production tables have alarms, backups and policies, and belong in a
+    /// deployment.
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::Error::InvalidRequest) if a table of this name exists with another key, or if the one that was
-    /// created is not active after 5 minutes; [`InvalidItem`](crate::Error::InvalidItem) if the DynamoDB type of a key field
-    /// cannot be told from its Rust type, or is a floating-point number; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
+    /// - [`InvalidRequest`](crate::Error::InvalidRequest): a table of this name exists with another key, or the table is not
+    ///   active after 5 minutes.
+    /// - [`InvalidItem`](crate::Error::InvalidItem): the Rust type of a key field is a floating-point number, or does not
+    ///   determine the DynamoDB type of the key.
+    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused the request, or could not be reached.
     pub async fn create_table(&self) -> Result<()> {
         let keys = key_types::<T>().map_err(|invalid| self.invalid(invalid))?;
         let create = self.store().client.create_table();
@@ -59,19 +62,19 @@ impl<T: Versioned> Table<T> {
             Err(failure) => return Err(call.error(failure)),
         }
         let begun = Instant::now();
-        while begun.elapsed() < LONGEST {
+        while begun.elapsed() < MAX_WAIT {
             if let Some(table) = self.describe().await? {
                 self.check_key(&keys, &table)?;
                 if table.table_status == Some(TableStatus::Active) {
                     return Ok(());
                 }
             }
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Err(self.invalid(Invalid::request("the table is not active after 5 minutes")))
     }
 
-    /// The table as it is now; `None` if DynamoDB doesn't know it yet, which may be so for a moment after its creation.
+    /// Describes the table. Returns `None` if DynamoDB does not know it yet, as it may be for a moment after its creation.
     async fn describe(&self) -> Result<Option<TableDescription>> {
         let describe = self.store().client.describe_table().table_name(self.name());
         let send = |config| send_with!(config, describe.clone());
@@ -82,6 +85,7 @@ impl<T: Versioned> Table<T> {
         }
     }
 
+    /// Refuses a table whose key differs from that of the struct.
     fn check_key(&self, keys: &[Key], table: &TableDescription) -> Result<()> {
         let found: Vec<_> = table
             .key_schema()
@@ -101,7 +105,9 @@ impl<T: Versioned> Table<T> {
         if found == expected {
             return Ok(());
         }
-        let (found, expected, name) = (found.join(", "), expected.join(", "), schema::<T>().name);
+        let found = found.join(", ");
+        let expected = expected.join(", ");
+        let name = schema::<T>().name;
         let problem = format!("the table exists with the key {found}, but `{name}` needs {expected}");
         Err(self.invalid(Invalid::request(problem)))
     }
@@ -109,6 +115,7 @@ impl<T: Versioned> Table<T> {
 
 type Key = (&'static KeyAttribute, KeyType, ScalarAttributeType);
 
+/// The key attributes of the struct, each with its role in the key and its DynamoDB type.
 fn key_types<T: Versioned>() -> Result<Vec<Key>, Invalid> {
     let roles = [KeyType::Hash, KeyType::Range];
     schema::<T>()
@@ -118,7 +125,7 @@ fn key_types<T: Versioned>() -> Result<Vec<Key>, Invalid> {
             key_type::KeyType::Scalar(scalar) => Ok((key, role, scalar)),
             key_type::KeyType::Float => Err(Invalid::item(key.name, FLOAT)),
             key_type::KeyType::Unknown => {
-                let problem = "whether this key is a string, a number or bytes cannot be told from its type; \
+                let problem = "the type of this key does not say whether it is a string, a number or bytes; \
                                create the table without `create_table`";
                 Err(Invalid::item(key.name, problem))
             }

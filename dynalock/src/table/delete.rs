@@ -1,4 +1,4 @@
-//! `delete`, and how a delete ended.
+//! The call `delete`, and the answer that says how it ended.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -13,16 +13,16 @@ use crate::write::draft::Kind;
 impl<T: Versioned> Table<T> {
     /// Deletes the item, if the stored version is still the one in the object.
     ///
-    /// With `start = 1`, a new item under the same key begins at the same versions, and a delete that is still under way
-    /// can remove it. Use `start = "clock"` where items are deleted.
+    /// With `start = 1`, a new item under the same key begins at the same versions, and a delete that is still under way can
+    /// remove it. Use `start = "clock"` where items are deleted.
     ///
-    /// An item that is not there is no error. [`Deleted`] says whether this call deleted the item, and where that cannot be known.
+    /// A missing item is no error. [`Deleted`] says whether this call deleted the item, or that this cannot be known.
     ///
     /// Lost replies, timeouts, throttling and failed connections are retried with the identical request.
     ///
     /// # Errors
     ///
-    /// As [`save`](Self::save), but never [`NotFound`](crate::Error::NotFound).
+    /// The same as those of [`save`](Self::save), without [`NotFound`](crate::Error::NotFound).
     pub fn delete<'a>(&self, item: &'a T) -> Delete<'a, T> {
         Delete { item, options: Options::new(self) }
     }
@@ -62,22 +62,23 @@ impl<'a, T: Versioned> IntoFuture for Delete<'a, T> {
     }
 }
 
-/// How a delete ended. Whatever it says, there is no item now.
+/// How a delete succeeded. In every case, there is no item now.
 ///
-/// Where a delete redeems something that counts once, such as a token or an invitation, the one who gets `Now` has redeemed it,
-/// and `AlreadyGone` is to be refused. `NowOrBefore` decides nothing: refuse it, and whoever redeemed the token when a reply
-/// was lost is locked out; accept it, and two may have redeemed it. So let nothing depend on it: redeem with
-/// [`try_update`](crate::Table::try_update), whose closure stores who redeems and refuses if somebody else did. That answer is exact
-/// after a lost reply too, and asking again as the same person does no harm. The item can be deleted afterwards.
+/// A delete may redeem something that is valid once, such as a token or an invitation. The caller that gets `Now` has redeemed
+/// it, and a caller that gets `AlreadyGone` must be refused. `NowOrBefore` does not decide: if you refuse it, a user whose reply
+/// was lost is locked out; if you accept it, two users may have redeemed the same token.
+///
+/// Do not let such a decision depend on a delete. Redeem with [`try_update`](crate::Table::try_update) instead: its closure
+/// stores who redeems, and refuses if somebody else already did. That answer is exact even after a lost reply, and the same user
+/// can safely ask again. Delete the item afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
     /// This call deleted the item.
     Now,
-    /// There was no item. This call deleted nothing, as far as it can know: it holds as long as nothing on the way delivers a
-    /// request twice and returns the second reply only.
+    /// There was no item, and this call deleted nothing. This holds as long as nothing between the client and DynamoDB delivers a
+    /// request twice and returns only the second reply.
     AlreadyGone,
-    /// There is no item. A reply of this call was lost before that was found, so either this call deleted the item, or it was gone
-    /// already.
+    /// There is no item, but an earlier reply of this call was lost. Either this call deleted the item, or it was gone before.
     NowOrBefore,
 }
 

@@ -1,4 +1,4 @@
-//! `get`: a read of one item.
+//! The call `get`, which reads one item.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -13,16 +13,17 @@ use crate::table::{BoxFuture, Table};
 use crate::versioned::Versioned;
 
 impl<T: Versioned> Table<T> {
-    /// Reads the item with this key: `None` if there is none. Strongly consistent unless
-    /// [`eventually_consistent`](Get::eventually_consistent) is asked for.
+    /// Reads the item with this key, and returns `None` if there is none. The read is strongly consistent, unless
+    /// [`eventually_consistent`](Get::eventually_consistent) is set.
     ///
     /// Throttling, timeouts and failed connections are retried.
     ///
     /// # Errors
     ///
-    /// [`InvalidItem`](crate::Error::InvalidItem) if the item does not fit `T`, or the key is empty, too long, or no string, integer
-    /// or bytes, such as a newtype around an `f64`; [`InvalidRequest`](crate::Error::InvalidRequest) if the key has no form in
-    /// DynamoDB; [`Sdk`](crate::Error::Sdk) if DynamoDB refuses or cannot be reached.
+    /// - [`InvalidItem`](crate::Error::InvalidItem): the item does not fit `T`; or the key is empty, too long, or no string,
+    ///   integer or bytes, such as a newtype around an `f64`.
+    /// - [`InvalidRequest`](crate::Error::InvalidRequest): the key has no form in DynamoDB.
+    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused the request, or could not be reached.
     pub fn get(&self, key: impl IntoKey<T::Key>) -> Get<T> {
         Get { table: self.clone(), key: self.key(key), consistent: true, retry: self.retry() }
     }
@@ -38,14 +39,14 @@ pub struct Get<T> {
 }
 
 impl<T> Get<T> {
-    /// Reads at half the cost, and perhaps not the latest item. A write that builds on a stale item fails with a
-    /// [`Conflict`](crate::Error::Conflict), so nothing is lost but time.
+    /// Reads at half the cost, and possibly not the latest item. A write of a stale item fails with a
+    /// [`Conflict`](crate::Error::Conflict), so it costs time but loses nothing.
     pub fn eventually_consistent(mut self) -> Self {
         self.consistent = false;
         self
     }
 
-    /// Retries this call so, whatever the table says.
+    /// Overrides the table's retry policy for this call.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self

@@ -1,4 +1,4 @@
-//! `get_many`: reads of many keys at once.
+//! The call `get_many`, which reads the items of many keys at once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,19 +18,20 @@ use crate::table::{BoxFuture, Table};
 use crate::versioned::{Versioned, schema};
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
-const KEYS_A_REQUEST: usize = 100;
+const MAX_KEYS_PER_REQUEST: usize = 100;
 
 impl<T: Versioned> Table<T> {
-    /// Reads many items and returns them in the order of `keys`: `None` where there is no item. A key may come twice. The
-    /// items are read one by one, each strongly consistent unless
-    /// [`eventually_consistent`](GetMany::eventually_consistent) is asked for: together they are no snapshot.
+    /// Reads many items and returns them in the order of `keys`, with `None` for a key that has no item. A key may occur twice.
+    /// The items are read independently, so together they are no snapshot. Each read is strongly consistent, unless
+    /// [`eventually_consistent`](GetMany::eventually_consistent) is set.
     ///
-    /// Keys that DynamoDB leaves unprocessed, throttling, timeouts and failed connections are retried.
+    /// Up to 100 keys are sent in one `BatchGetItem`. Keys that DynamoDB leaves unprocessed, throttling, timeouts and failed
+    /// connections are retried.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for the first key or item at fault. [`Sdk`](crate::Error::Sdk) also for an answer that does not fit
-    /// what was asked, such as one with another item.
+    /// The same as those of [`get`](Self::get), for the first key or item at fault. [`Sdk`](crate::Error::Sdk) is also returned
+    /// for an answer that does not fit the request, such as one with another item.
     pub fn get_many<K: IntoKey<T::Key>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany<T> {
         let keys = keys.into_iter().map(|key| self.key(key)).collect();
         GetMany { table: self.clone(), keys, consistent: true, retry: self.retry() }
@@ -47,13 +48,14 @@ pub struct GetMany<T> {
 }
 
 impl<T> GetMany<T> {
-    /// Reads at half the cost, and perhaps not the latest items; see [`Get::eventually_consistent`](crate::call::Get::eventually_consistent).
+    /// Reads at half the cost, and possibly not the latest items; see
+    /// [`Get::eventually_consistent`](crate::call::Get::eventually_consistent).
     pub fn eventually_consistent(mut self) -> Self {
         self.consistent = false;
         self
     }
 
-    /// Retries this call so, whatever the table says.
+    /// Overrides the table's retry policy for this call.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
@@ -62,29 +64,31 @@ impl<T> GetMany<T> {
 
 impl<T: Versioned> GetMany<T> {
     async fn read(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<Vec<Option<T>>> {
-        let mut places: HashMap<KeyId, Vec<usize>> = HashMap::with_capacity(keys.len());
+        // DynamoDB refuses a request that has a key twice, so each key is sent once and its item goes to all of its indices.
+        let mut indices_by_key: HashMap<KeyId, Vec<usize>> = HashMap::with_capacity(keys.len());
         let mut wanted = Vec::with_capacity(keys.len());
-        for (place, key) in keys.into_iter().enumerate() {
-            let places = places.entry(KeyId::new(schema::<T>(), &key)).or_default();
-            if places.is_empty() {
+        for (index, key) in keys.into_iter().enumerate() {
+            let indices = indices_by_key.entry(KeyId::new(schema::<T>(), &key)).or_default();
+            if indices.is_empty() {
                 wanted.push(key);
             }
-            places.push(place);
+            indices.push(index);
         }
         let mut found: Vec<Option<T>> = Vec::new();
-        found.resize_with(places.values().map(Vec::len).sum(), || None);
+        found.resize_with(indices_by_key.values().map(Vec::len).sum(), || None);
         while !wanted.is_empty() {
-            let rest = wanted.split_off(wanted.len().min(KEYS_A_REQUEST));
+            let rest = wanted.split_off(wanted.len().min(MAX_KEYS_PER_REQUEST));
             let (items, unprocessed) = self.read_batch(wanted, budget).await?;
+            // A large batch needs many requests. Only those in a row that bring nothing count as attempts.
             if !items.is_empty() {
                 budget.renew();
             }
             for item in items {
-                let places = places.get(&KeyId::new(schema::<T>(), &item));
-                let places =
-                    places.ok_or_else(|| self.call().unusable("it holds an item that was not asked for"))?;
-                for &place in places {
-                    found[place] = Some(self.table.parse(item.clone())?);
+                let indices = indices_by_key.get(&KeyId::new(schema::<T>(), &item));
+                let indices =
+                    indices.ok_or_else(|| self.call().unusable("it holds an item that was not asked for"))?;
+                for &index in indices {
+                    found[index] = Some(self.table.parse(item.clone())?);
                 }
             }
             if !unprocessed.is_empty() && !budget.wait().await {
@@ -97,9 +101,10 @@ impl<T: Versioned> GetMany<T> {
         Ok(found)
     }
 
-    /// The items under `keys`, and the keys that were left unprocessed.
+    /// Reads one batch. Returns the items, and the keys that DynamoDB left unprocessed.
     async fn read_batch(&self, keys: Vec<Item>, budget: &mut Budget) -> Result<(Vec<Item>, Vec<Item>)> {
-        let (call, name) = (self.call(), self.table.name());
+        let call = self.call();
+        let name = self.table.name();
         let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(self.consistent).build();
         // The one required member is set, so the build does not fail.
         let keys = keys.ok().map(|keys| HashMap::from([(name.to_owned(), keys)]));
@@ -108,12 +113,12 @@ impl<T: Versioned> GetMany<T> {
         let output = call.ask(budget, send).await?;
         let unusable = |problem| call.unusable(problem);
         let items = of_one_table(output.responses).map_err(unusable)?;
-        let rest = of_one_table(output.unprocessed_keys).map_err(unusable)?;
-        let rest = rest.map(|rest| rest.keys).unwrap_or_default();
+        let unprocessed = of_one_table(output.unprocessed_keys).map_err(unusable)?;
+        let unprocessed = unprocessed.map(|unprocessed| unprocessed.keys).unwrap_or_default();
         match items {
-            // With keys left, there may have been no time for any item.
-            None if rest.is_empty() => Err(self.call().unusable("it is about no table")),
-            items => Ok((items.unwrap_or_default(), rest)),
+            // An answer without items is valid only if DynamoDB processed no key at all.
+            None if unprocessed.is_empty() => Err(self.call().unusable("it is about no table")),
+            items => Ok((items.unwrap_or_default(), unprocessed)),
         }
     }
 
@@ -122,8 +127,8 @@ impl<T: Versioned> GetMany<T> {
     }
 }
 
-/// The entry of the one table that was asked for, if there is any. Its name does not count: a table that is asked for by its ARN
-/// may be answered under its name.
+/// The entry of the one table in the request, if there is any. Its name is not compared: the request may have the table's ARN,
+/// and the answer its name.
 fn of_one_table<V>(tables: Option<HashMap<String, V>>) -> Result<Option<V>, &'static str> {
     let mut entries = tables.unwrap_or_default().into_values();
     match (entries.next(), entries.next()) {
@@ -138,8 +143,8 @@ impl<T: Versioned> IntoFuture for GetMany<T> {
 
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (keys, mut budget) =
-                (std::mem::replace(&mut self.keys, Ok(Vec::new())), Budget::start(self.retry));
+            let keys = std::mem::replace(&mut self.keys, Ok(Vec::new()));
+            let mut budget = Budget::start(self.retry);
             traced("get_many", self.table.name(), async {
                 let keys = match keys {
                     Ok(keys) => keys,

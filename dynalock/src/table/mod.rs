@@ -32,8 +32,8 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// Calls must be awaited in a tokio runtime that has time enabled, as `#[tokio::main]` makes one.
 ///
-/// Cheap to clone; clones share everything. Calls with options are builders: add options, then `.await`. Where a future is
-/// asked for, as in `tokio::spawn` and `join_all`, call `.into_future()` on them (before the edition of 2024, with
+/// A table is cheap to clone, and its clones share everything. Calls with options are builders: add options, then `.await`. Where
+/// a future is required, as in `tokio::spawn` and `join_all`, call `.into_future()` on the builder (before edition 2024, with
 /// `use std::future::IntoFuture`).
 ///
 /// ```no_run
@@ -58,7 +58,7 @@ pub struct Table<T> {
     items: PhantomData<fn() -> T>,
 }
 
-/// What the clones of a table share.
+/// The state that all clones of a table share.
 #[derive(Clone)]
 struct Inner {
     store: Store,
@@ -67,7 +67,7 @@ struct Inner {
 }
 
 impl<T> Table<T> {
-    /// The table `name`, reached with `client`. Sends nothing.
+    /// Returns the table `name`, which `client` reaches. Sends nothing.
     #[must_use]
     pub fn new(client: &Client, name: impl Into<String>) -> Self
     where
@@ -78,37 +78,40 @@ impl<T> Table<T> {
         Self { inner: Arc::new(inner), items: PhantomData }
     }
 
-    /// The same table, whose calls are retried like this unless they say otherwise.
+    /// Returns the same table with `retry` as the policy of all calls that do not set one themselves.
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         let inner = Arc::unwrap_or_clone(self.inner);
         Self { inner: Arc::new(Inner { retry, ..inner }), items: PhantomData }
     }
 
-    /// The same table, where [`update`](Self::update)s of one item that wait for each other share one write.
+    /// Returns the same table with coalescing: [`update`](Self::update)s of one item that wait for each other share one write.
     ///
-    /// When a write of the item is through, the closures of those who came meanwhile run one after the other, in the order of
-    /// their calls, on one copy of the item, and go out as one write that raises the version once. Each caller gets its own answer,
-    /// and the item as its own closure left it; a closure that refuses leaves no trace. So one item takes many thousands of
-    /// updates a second, where DynamoDB takes some [1,000 writes][limits], and each of them as exactly once as alone.
+    /// While a write of the item is under way, further calls wait. When it is answered, their closures run one after the other,
+    /// in the order of the calls, on one copy of the item. One write stores all their changes and raises the version once. Each
+    /// caller gets its own answer, and the item as its own closure left it. A closure that refuses has no effect. In this way one
+    /// item takes many thousands of updates a second, where DynamoDB takes some [1,000 writes][limits], and each update is
+    /// applied exactly once, as without coalescing.
     ///
-    /// Only the last of them holds what is stored afterwards. The items that the others return keep the version from before,
-    /// so that saving one conflicts. An update with a [condition](crate::call::Update::condition) is written alone. If DynamoDB
-    /// rejects the common write, it goes out again in halves, until only the call fails that is to blame.
+    /// Only the last caller of a write gets the item as it is stored. The items that the others return keep the version from
+    /// before the write, so saving one of them conflicts. An update with a [condition](crate::call::Update::condition) is written
+    /// alone. If DynamoDB rejects the shared write, its changes are sent again in halves, until only the call fails that caused
+    /// the refusal.
     ///
-    /// When it pays, and what else there is, is in the guide: [`contention`](crate::guide::contention).
+    /// The guide describes when coalescing pays, and the alternatives: [`contention`](crate::guide::contention).
     ///
-    /// Clones of the returned table share its queues; the table that it was made from and its clones do not. Keep it: a table that
-    /// is made for each request has nobody to share with.
+    /// Clones of the returned table share its queues. The table that it was made from, and the clones of that one, do not. Keep
+    /// the returned table: calls of a table that is made for each request cannot share anything.
     ///
     /// [limits]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
     #[must_use]
     pub fn coalescing(self) -> Self {
-        let (inner, queues) = (Arc::unwrap_or_clone(self.inner), Arc::new(Queues::coalescing()));
+        let inner = Arc::unwrap_or_clone(self.inner);
+        let queues = Arc::new(Queues::coalescing());
         Self { inner: Arc::new(Inner { queues, ..inner }), items: PhantomData }
     }
 
-    /// The table's name.
+    /// Returns the table's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.store.table
@@ -126,17 +129,18 @@ impl<T> Table<T> {
         self.inner.retry
     }
 
-    /// The error of a call for this table that is invalid, or whose data is.
+    /// The error of a call for this table whose arguments or data are invalid.
     pub(crate) fn invalid(&self, invalid: Invalid) -> Error {
         invalid.in_table(self.name())
     }
 }
 
 impl<T: Versioned> Table<T> {
-    /// The item that an SDK call such as `Query` or `Scan` returned, as a struct that can be saved.
+    /// Converts an item that an SDK call such as `Query` or `Scan` returned into a struct that can be saved.
     ///
-    /// It must be a whole item. What a projection or an index left out is taken for absent, also the version: a
-    /// [`save`](Self::save) would then remove it, or be refused. After such a query, use [`update`](Self::update) with the key.
+    /// The item must be complete. An attribute that a projection or an index omitted is taken for absent, even the version: a
+    /// [`save`](Self::save) would then remove the attribute, or be refused. After such a query, use [`update`](Self::update) with
+    /// the key.
     ///
     /// # Errors
     ///

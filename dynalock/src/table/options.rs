@@ -1,4 +1,4 @@
-//! What a caller may add to a write: a condition, and another retry policy than the table's.
+//! The options of a write: a condition, and a retry policy other than the table's.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::write::ConditionalWrite;
 use crate::write::condition::Condition;
 use crate::write::draft::{Draft, Kind};
 
-/// The table that a write goes to, and what the caller added.
+/// The table of a write, and the options that the caller added.
 pub(crate) struct Options<T> {
     pub(crate) table: Table<T>,
     pub(crate) condition: Option<Condition>,
@@ -36,7 +36,7 @@ impl<T> Options<T> {
             .map_err(|invalid| self.table.invalid(invalid))
     }
 
-    /// Sends a write that does `kind` with the caller's object. Returns how it ended, and the version that it stored.
+    /// Sends a write of `kind` by itself. Returns how it succeeded, and the version that it stored.
     pub(crate) async fn send(
         &self,
         kind: Kind,
@@ -47,7 +47,7 @@ impl<T> Options<T> {
         self.settle(kind, write, retry, request).await
     }
 
-    /// The same as a transaction of this one write. Returns the version that it stored.
+    /// Sends a write of `kind` as a transaction of one action. Returns the version that it stored.
     pub(crate) async fn commit(&self, kind: Kind, write: Result<ConditionalWrite>) -> Result<Option<u64>> {
         let request = |write| Request::single_in_transaction(self.table.store(), write);
         let retry = self.retry.at_most(MAX_TRANSACTION_TIME);
@@ -62,6 +62,7 @@ impl<T> Options<T> {
         request: impl FnOnce(ConditionalWrite) -> Result<Request>,
     ) -> Result<(Applied, Option<u64>)> {
         let mut budget = Budget::start(retry);
+        // An invalid write gets its span as well, so the error is kept until here.
         traced(kind.name(), self.table.name(), async {
             let request = write.and_then(|write| Ok((write.next_version(), request(write)?)));
             let (version, mut request) = match request {
@@ -85,10 +86,10 @@ impl<T> fmt::Debug for Options<T> {
     }
 }
 
-/// A method of a builder that holds its `Options` in the named field, or in a field of that.
+/// An option method of a builder. The second argument is the path to the `Options` in the builder.
 macro_rules! option_methods {
     (condition, $($options:ident).+) => {
-        /// Writes only if this condition holds as well. May be given more than once: all must hold.
+        /// Writes only if this condition holds as well. May be called more than once: all conditions must hold.
         pub fn condition(mut self, condition: $crate::Condition) -> Self {
             $crate::Condition::join(&mut self.$($options).+.condition, condition);
             self

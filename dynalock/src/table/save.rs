@@ -10,22 +10,22 @@ use crate::versioned::{Versioned, set_version};
 use crate::write::draft::Kind;
 
 impl<T: Versioned> Table<T> {
-    /// Sets every attribute of the struct, if the stored version is still the one in the object. On `Ok` the object has
-    /// the next version; on any error it is as it was.
+    /// Sets every attribute of the struct, if the stored version is still the one in the object. On `Ok` the object has the next
+    /// version. On any error the object is unchanged.
     ///
-    /// Attributes that the struct doesn't know, as a newer application may have added them, stay. Attributes of declared
-    /// fields that serde leaves out, as with `skip_serializing_if`, are removed. Entries that were taken out of a
-    /// flattened map are not seen to be missing: use [`replace`](Self::replace), or [`update`](Self::update), which
-    /// compares before and after. The attribute of a field's `#[serde(alias)]` is removed: its value is now stored under the field's
-    /// name. (Aliases within a flattened struct are not known.)
+    /// Attributes that the struct doesn't know stay, such as those of a newer application. Attributes of declared fields that
+    /// serde omits, as with `skip_serializing_if`, are removed. The attribute of a field's `#[serde(alias)]` is removed, since
+    /// its value is now stored under the field's name. (Aliases within a flattened struct are not known.) Entries that were
+    /// removed from a flattened map stay in the item, since the object does not show that they are missing. To remove them, use
+    /// [`replace`](Self::replace), or [`update`](Self::update), which compares the object before and after the change.
     ///
-    /// An object at version 0 adopts an item that was written before it had a version; it never creates one.
+    /// An object at version 0 adopts an item that was written before it had a version. It never creates one.
     ///
     /// Lost replies, timeouts, throttling and failed connections are retried with the identical request.
     ///
     /// # Errors
     ///
-    /// - [`Conflict`](crate::Error::Conflict): another writer was faster. Nothing was written.
+    /// - [`Conflict`](crate::Error::Conflict): another writer changed the item first. Nothing was written.
     /// - [`NotFound`](crate::Error::NotFound): there is no such item. Nothing was written.
     /// - [`ConditionFailed`](crate::Error::ConditionFailed): the version is right, but a
     ///   [`condition`](Write::condition) does not hold. Nothing was written.
@@ -33,28 +33,32 @@ impl<T: Versioned> Table<T> {
     ///   be found out.
     /// - [`VersionOverflow`](crate::Error::VersionOverflow), [`InvalidItem`](crate::Error::InvalidItem),
     ///   [`InvalidRequest`](crate::Error::InvalidRequest): nothing was sent.
-    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written.
+    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused the request, or could not be reached. Nothing was written.
     pub fn save<'a>(&self, item: &'a mut T) -> Write<'a, T> {
         self.write(Kind::Save, item)
     }
 
-    /// Stores the object in place of the item, if the stored version is still the one in the object. Attributes that the
-    /// struct doesn't know are dropped, the stamps of earlier writes among them: a writer whose reply was lost just before may
-    /// then get [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
+    /// Stores the object in place of the item, if the stored version is still the one in the object. Attributes that the struct
+    /// doesn't know are removed. The stamps of earlier writes are among them, so a writer whose reply was lost just before may
+    /// get [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
+    ///
+    /// The same failures are retried as for [`save`](Self::save).
     ///
     /// # Errors
     ///
-    /// As [`save`](Self::save), and what is retried as well.
+    /// The same as those of [`save`](Self::save).
     pub fn replace<'a>(&self, item: &'a mut T) -> Write<'a, T> {
         self.write(Kind::Replace, item)
     }
 
-    /// Raises the version and changes nothing else, if the stored version is still the one in the object: every other
-    /// writer that has read the item then conflicts.
+    /// Raises the version and changes nothing else, if the stored version is still the one in the object. Every other writer that
+    /// has read the item then gets a conflict.
+    ///
+    /// The same failures are retried as for [`save`](Self::save).
     ///
     /// # Errors
     ///
-    /// As [`save`](Self::save), and what is retried as well.
+    /// The same as those of [`save`](Self::save).
     pub fn touch<'a>(&self, item: &'a mut T) -> Write<'a, T> {
         self.write(Kind::Touch, item)
     }
@@ -94,6 +98,7 @@ impl<'a, T: Versioned> IntoFuture for Write<'a, T> {
         let Self { kind, item, options } = self;
         Box::pin(async move {
             let (_, version) = options.send(kind, options.write(kind, item), options.retry).await?;
+            // Only now: on an error, the object must be as it was.
             set_version(item, version);
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! Read, change, write, and again on a conflict: `update`, `try_update`, `update_or_create`.
+//! The calls `update`, `try_update` and `update_or_create`: read, change, write, and repeat on a conflict.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -17,39 +17,39 @@ use crate::table::{BoxFuture, Table};
 use crate::versioned::{Versioned, schema, set_version, snapshot};
 
 impl<T: Versioned> Table<T> {
-    /// Reads the item, lets `change` change it, and writes what changed, if the item is still as it was read. On a conflict
-    /// that is done again with the item as it is then. Returns the item as it was written.
+    /// Reads the item, runs `change` on it, and writes the changes, if the item is still as it was read. After a conflict, all of
+    /// this is repeated with the new item. Returns the item as it was written.
     ///
-    /// Only attributes that changed are written, so attributes that the struct doesn't know stay; of a field that changed, the
-    /// attribute of its `#[serde(alias)]` is removed. If nothing changed, nothing is sent, and a [`condition`](Update::condition) is
-    /// not looked at. If `change` changes the key, the call fails. What it does to the version is ignored. `change` must not have
-    /// effects of its own: it may run any number of times, as after each conflict, though never after a write whose outcome is
-    /// unknown.
+    /// Only attributes that changed are written, so attributes that the struct doesn't know stay. If a field changed, the
+    /// attribute of its `#[serde(alias)]` is removed. If nothing changed, nothing is sent, and a [`condition`](Update::condition)
+    /// is not checked. If `change` changes the key, the call fails. A change of the version is ignored.
+    ///
+    /// `change` must not have side effects, since it may run any number of times, as after each conflict. It never runs again
+    /// after a write whose outcome is unknown.
     ///
     /// Conflicts, lost replies, timeouts, throttling and failed connections are retried.
     ///
-    /// Calls for one item through one `Table` and its clones take turns in the order in which they came, and the one that has
-    /// written hands the item on, so that the next needs no read. Keep the table: one that is made for each request has nobody to
-    /// take turns with. [`coalescing`](Table::coalescing) puts the changes of those who wait into one write. While more calls come
-    /// than the item can take, those go first that came last, and the others end in [`Busy`](Error::Busy); see
-    /// [the guide](crate::guide::contention). A call that is neither polled nor dropped holds up those behind it until their
+    /// Calls for one item through one `Table` and its clones take turns, in the order in which they came. A call that has written
+    /// passes the item to the next one, which then needs no read. Keep the table: calls of a table that is made for each request
+    /// cannot take turns. [`coalescing`](Table::coalescing) puts the changes of waiting calls into one write. While more calls
+    /// come than the item can take, the newest go first, and the others end in [`Busy`](Error::Busy); see
+    /// [the guide](crate::guide::contention). A call that is neither polled nor dropped blocks the calls behind it until their
     /// deadlines.
     ///
-    /// Dropping the future before its closure runs has no effect. Dropping it later leaves the outcome unknown.
-    /// To limit the time, use [`Retry::deadline`](crate::Retry::deadline), which ends in an answer, rather than
-    /// `tokio::time::timeout`.
+    /// Dropping the future before its closure runs has no effect. Dropping it later leaves the outcome unknown. To limit the
+    /// time, use [`Retry::deadline`](crate::Retry::deadline) rather than `tokio::time::timeout`: the call then returns an answer.
     ///
     /// # Errors
     ///
     /// - [`NotFound`](Error::NotFound): there is no such item.
-    /// - [`Conflict`](Error::Conflict): other writers were faster until the retries ended. Nothing was written.
+    /// - [`Conflict`](Error::Conflict): other writers were faster each time, until the retries ended. Nothing was written.
     /// - [`ConditionFailed`](Error::ConditionFailed): a [`condition`](Update::condition) does not hold. Nothing was written.
     /// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, or did not come before the deadline, and whether the change
     ///   was applied could not be found out.
     /// - [`VersionOverflow`](Error::VersionOverflow), [`InvalidItem`](Error::InvalidItem),
     ///   [`InvalidRequest`](Error::InvalidRequest), [`Sdk`](Error::Sdk): nothing was written.
-    /// - [`Busy`](Error::Busy): the call's turn did not come in time, or so late that a write could not be answered before the
-    ///   deadline, or 10,000 calls wait for the item already. Nothing was written.
+    /// - [`Busy`](Error::Busy): the call's turn did not come before the deadline, or too late for a write to be answered by then,
+    ///   or 10,000 calls wait for the item already. Nothing was written.
     pub fn update<'f, K, F>(&self, key: K, change: F) -> Update<'f, T, F>
     where
         K: IntoKey<T::Key>,
@@ -58,9 +58,10 @@ impl<T: Versioned> Table<T> {
         Update { call: Call::new(self, key, change) }
     }
 
-    /// As [`update`](Self::update), with a closure that may refuse: then nothing is written, and its error is returned.
+    /// Does the same as [`update`](Self::update), with a closure that may refuse the change. Then nothing is written, and the
+    /// call returns the closure's error.
     ///
-    /// The error type must be `From<dynalock::Error>`, since the call may fail as well:
+    /// The error type must implement `From<dynalock::Error>`, since the call itself may fail as well:
     ///
     /// ```
     /// # use dynalock::{Table, Versioned};
@@ -88,12 +89,13 @@ impl<T: Versioned> Table<T> {
     /// # }
     /// ```
     ///
-    /// A closure whose only errors come from `?` leaves the error type open. End it with `Ok::<_, Refused>(())`, or with
-    /// `anyhow::Ok(())`. If rustc says that a `TryUpdate` is not a future, the error type lacks that `From`.
+    /// If all errors of a closure come from `?`, rustc cannot infer the error type. End such a closure with `Ok::<_,
+    /// Refused>(())`, or with `anyhow::Ok(())`. If rustc says that a `TryUpdate` is not a future, the error type does not
+    /// implement that `From`.
     ///
     /// # Errors
     ///
-    /// What the closure returns, and the errors of [`update`](Self::update) by way of `From`.
+    /// The error of the closure, and the errors of [`update`](Self::update), converted with `From`.
     pub fn try_update<'f, K, F, E>(&self, key: K, change: F) -> TryUpdate<'f, T, F>
     where
         K: IntoKey<T::Key>,
@@ -103,17 +105,20 @@ impl<T: Versioned> Table<T> {
         TryUpdate { call: Call::new(self, key, change) }
     }
 
-    /// As [`update`](Self::update), but if there is no item, `init` makes one. `change` is applied to that one too, and
-    /// both together are stored by one create, which is not sent again once its reply was lost; see [`create`](Self::create). Where
-    /// an unknown outcome is not good enough, read and create in a [`transact`](crate::transact()). If others delete the item within
-    /// minutes after a lost reply, the change can be made twice: see
-    /// [a late copy](crate::guide::what_ok_means#a-late-copy-of-a-create).
+    /// Does the same as [`update`](Self::update), but if there is no item, `init` makes one. `change` runs on the new object as
+    /// well, and one create stores the result.
+    ///
+    /// The create is not sent again after a lost reply; see [`create`](Self::create). If you cannot accept an unknown outcome,
+    /// read and create in a [`transact`](crate::transact()). If others delete the item within minutes after a lost reply, the
+    /// change can be made twice: see [a late copy](crate::guide::what_ok_means#a-late-copy-of-a-create).
     ///
     /// # Errors
     ///
-    /// As [`update`](Self::update), but [`NotFound`](Error::NotFound) and [`AlreadyExists`](Error::AlreadyExists) only if others
-    /// deleted or created the item each time until the retries ended. [`InvalidItem`](Error::InvalidItem) if what `init` makes has
-    /// another key.
+    /// The same as those of [`update`](Self::update), with these differences:
+    ///
+    /// - [`NotFound`](Error::NotFound), [`AlreadyExists`](Error::AlreadyExists): others deleted or created the item each time,
+    ///   until the retries ended.
+    /// - [`InvalidItem`](Error::InvalidItem) also if the object that `init` makes has another key.
     pub fn update_or_create<'f, K, I, F>(&self, key: K, init: I, change: F) -> UpdateOrCreate<'f, T, I, F>
     where
         K: IntoKey<T::Key>,
@@ -124,7 +129,7 @@ impl<T: Versioned> Table<T> {
     }
 }
 
-/// What the three builders have in common.
+/// The common contents of the three builders.
 struct Call<'f, T, F> {
     key: Result<Item>,
     change: F,
@@ -140,8 +145,9 @@ impl<T: Versioned, F> Call<'_, T, F> {
 
 /// Why an update did not end in `Ok`.
 enum Failed<E> {
-    /// The closure has refused.
+    /// The closure refused the change.
     Refused(E),
+    /// The call itself failed.
     Call(Error),
 }
 
@@ -154,18 +160,18 @@ impl Failed<Infallible> {
     }
 }
 
-/// What a closure made of the item.
+/// The object after the closure ran.
 enum Changed<T> {
-    /// The draft holds a change. This is the object with it.
+    /// The closure changed the object, and the draft has the change.
     Drafted(T),
-    /// Nothing is to be written.
+    /// The closure changed nothing, so there is nothing to write.
     Nothing(T),
 }
 
 /// An update of one item, until it is applied or has failed.
 struct Edit<'i, T, C> {
     options: Options<T>,
-    /// Makes the item where there is none.
+    /// Makes the object if there is no item.
     init: Option<&'i mut (dyn FnMut() -> T + Send)>,
     change: C,
 }
@@ -192,27 +198,30 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, T, C> {
         .await
     }
 
+    /// Runs the closure and writes its change, until the write is applied or the call fails.
     async fn until_applied(mut self, turn: &mut Turn<'_>) -> Result<T, Failed<E>> {
         let is_coalescing = self.options.table.queues().coalesce;
-        // A condition is about what is stored, and not about what others are changing it to.
+        // DynamoDB checks a condition on the stored item, which does not have the changes of other members. So the call goes
+        // alone.
         let mut size = if is_coalescing && self.options.condition.is_none() { ANY_SIZE } else { 1 };
         loop {
             let mut group = turn.begin(size).await.map_err(Failed::Call)?;
             let mut object = match self.apply(&mut group) {
                 Ok(Changed::Drafted(object)) => object,
-                // An answer that writes nothing must rest on what is stored.
+                // An answer without a write is returned only if the closure has seen a stored state of the item.
                 answer if turn.is_fresh(&group) => {
                     turn.put_back(group);
                     return answer.map(|(Changed::Drafted(object) | Changed::Nothing(object))| object);
                 }
-                // It rests on changes of others that may yet fail. They go first, and then this one runs again.
+                // The closure has seen changes of others that may yet fail. They are sent first, and then it runs again.
                 _ if group.draft.is_changed() => {
                     size = 1;
                     turn.put_back(group);
                     turn.yield_turn();
                     continue;
                 }
-                // It rests on an item that was read for an earlier call. Without the group, the item is read again.
+                // The closure has seen an item that was read before this call began. The group is dropped, and the item read
+                // again.
                 _ => continue,
             };
             turn.add(group, size);
@@ -238,7 +247,8 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, T, C> {
             let init = self.init.as_mut().ok_or(Failed::Call(Error::NotFound))?;
             let mut object = init();
             (self.change)(&mut object).map_err(Failed::Refused)?;
-            // What is written gives it its version. If others change it further in the same write, no such version is stored.
+            // The write gives the object its version. If others change the item further in the same write, the object does not
+            // equal the stored item, and keeps version 0.
             set_version(&mut object, Some(0));
             snapshot(&object).and_then(|object| group.draft.create(object, now)).map_err(invalid)?;
             return Ok(Changed::Drafted(object));
@@ -247,7 +257,7 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, T, C> {
         let before = snapshot(&object).map_err(invalid)?;
         let version = object.__version();
         (self.change)(&mut object).map_err(Failed::Refused)?;
-        // What the closure did to the version does not count.
+        // A change of the version by the closure is ignored.
         object.__set_version(version);
         let after = snapshot(&object).map_err(invalid)?;
         let is_changed = group.draft.merge(&before, after, now).map_err(invalid)?;
@@ -255,7 +265,7 @@ impl<T: Versioned, E, C: FnMut(&mut T) -> Result<(), E>> Edit<'_, T, C> {
     }
 }
 
-/// Lets a closure that cannot refuse stand for one that can.
+/// Turns a closure that cannot refuse into one that could.
 fn infallible<T>(mut change: impl FnMut(&mut T)) -> impl FnMut(&mut T) -> Result<(), Infallible> {
     move |object| {
         change(object);
@@ -291,7 +301,7 @@ impl<'f, T: Versioned, F: FnMut(&mut T) + Send + 'f> IntoFuture for Update<'f, T
     }
 }
 
-/// An update that may refuse that waits to be sent; see [`Table::try_update`].
+/// An update with a closure that may refuse, which waits to be sent; see [`Table::try_update`].
 #[must_use = "nothing is read or written until the call is awaited"]
 pub struct TryUpdate<'f, T, F> {
     call: Call<'f, T, F>,

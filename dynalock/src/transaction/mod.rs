@@ -21,10 +21,10 @@ use crate::versioned::{Versioned, set_version, snapshot};
 use crate::write::condition::Condition;
 use crate::write::draft::{Draft, Kind};
 
-/// Writes of several items, in one table or in many, of which all are applied or none.
+/// Writes of several items, in one table or in many, which are all applied or none.
 ///
-/// Each action has the condition of the [`Table`] call of the same name: nobody may have written the item since it was read.
-/// [`commit`](Self::commit) sends them as one `TransactWriteItems`. For work that begins with reads, see
+/// Each action has the version check of the [`Table`] call of the same name: nobody may have written the item since it was read.
+/// [`commit`](Self::commit) sends all actions as one `TransactWriteItems`. For work that begins with reads, see
 /// [`transact`](crate::transact()).
 ///
 /// ```no_run
@@ -44,11 +44,11 @@ pub struct Transaction<'a> {
     client: Client,
     actions: Vec<Action<'a>>,
     retry: Retry,
-    /// A condition came before the first action.
-    is_misplaced: bool,
+    /// Whether a condition was given before the first action.
+    has_misplaced_condition: bool,
 }
 
-/// One action, whose condition may yet grow.
+/// One action. More conditions may be added to it.
 struct Action<'a> {
     kind: Kind,
     store: Store,
@@ -60,17 +60,18 @@ struct Action<'a> {
 /// A transaction that can be sent.
 struct Ready<'a> {
     request: Request,
-    /// What is to be done to the objects once it is applied.
+    /// The versions that the objects get once the transaction is applied.
     set_versions: Vec<(SetVersion<'a>, Option<u64>)>,
 }
 
-/// Gives the caller's object the version that was written.
+/// Sets the version that was written in the caller's object.
 type SetVersion<'a> = Box<dyn FnOnce(Option<u64>) + Send + 'a>;
 
 impl<'a> Transaction<'a> {
-    /// A transaction without actions. `client` sends it, so it must reach the tables of all actions.
+    /// Starts a transaction without actions. `client` sends it, so it must reach the tables of all actions.
     pub fn new(client: &Client) -> Self {
-        Self { client: client.clone(), actions: Vec::new(), retry: Retry::default(), is_misplaced: false }
+        let retry = Retry::default();
+        Self { client: client.clone(), actions: Vec::new(), retry, has_misplaced_condition: false }
     }
 
     /// Stores a new item, if none has its key; see [`Table::create`].
@@ -95,13 +96,13 @@ impl<'a> Transaction<'a> {
         self.write(Kind::Touch, table, item)
     }
 
-    /// Deletes the item, if the stored version is still the one in the object. Other than for [`Table::delete`], an item
-    /// that is gone is a conflict.
+    /// Deletes the item, if the stored version is still the one in the object. Unlike for [`Table::delete`], a missing item is a
+    /// conflict.
     pub fn delete<T: Versioned>(self, table: &Table<T>, item: &T) -> Self {
         self.act(Kind::Delete, table, snapshot(item), |_| ())
     }
 
-    /// Writes nothing, but refuses the transaction unless the stored version is still the one in the object.
+    /// Writes nothing, but makes the transaction fail unless the stored version is still the one in the object.
     pub fn check<T: Versioned>(self, table: &Table<T>, item: &T) -> Self {
         self.act(Kind::Check, table, snapshot(item), |_| ())
     }
@@ -117,50 +118,53 @@ impl<'a> Transaction<'a> {
         object: Result<Snapshot, Invalid>,
         set_version: impl FnOnce(Option<u64>) + Send + 'a,
     ) -> Self {
-        let (store, set_version) = (table.store().clone(), Box::new(set_version));
+        let store = table.store().clone();
+        let set_version = Box::new(set_version);
         self.actions.push(Action { kind, store, object, condition: None, set_version });
         self
     }
 
-    /// Adds a condition to the action before it, which is then refused unless this holds as well. May be given more than
-    /// once for an action: all must hold.
+    /// Adds a condition to the last action. The action is refused unless the condition holds as well. May be called more than
+    /// once for an action: all conditions must hold.
     pub fn condition(mut self, condition: Condition) -> Self {
         match self.actions.last_mut() {
             Some(action) => Condition::join(&mut action.condition, condition),
-            None => self.is_misplaced = true,
+            None => self.has_misplaced_condition = true,
         }
         self
     }
 
-    /// Retries the commit so. At most 5 minutes of the deadline count: DynamoDB recognizes a transaction that it got before
-    /// for no longer than 10.
+    /// Sets the retry policy of the commit. At most 5 minutes of the deadline count, since DynamoDB recognizes copies of a
+    /// transaction for 10 minutes.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Applies all actions or none. On `Ok` every object has its new version; on any error all are as they were.
+    /// Applies all actions or none. On `Ok` every object has its new version. On any error all objects are unchanged.
     ///
-    /// Lost replies, timeouts, throttling, failed connections and other transactions on the same items
-    /// (`TransactionConflict`) are retried with the identical request, under one
+    /// Lost replies, timeouts, throttling, failed connections and other transactions on the same items (`TransactionConflict`)
+    /// are retried with the identical request, under one
     /// [client token](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html), so that
-    /// DynamoDB applies it once. It costs two write units for each unit of the items, checks included.
+    /// DynamoDB applies it once. The transaction costs two write units for each unit of the items, checks included.
     ///
     /// # Errors
     ///
-    /// - [`Conflict`](crate::Error::Conflict), [`AlreadyExists`](crate::Error::AlreadyExists): another writer was faster. Nothing was
-    ///   written. After a lost reply, an `AlreadyExists` holds
-    ///   [as long as the item is there](crate::guide::what_ok_means#a-late-copy-of-a-create). [`Conflict::action_index`](crate::Conflict::action_index) and [`key`](crate::Conflict::key) tell which item it was,
-    ///   [`others`](crate::Conflict::other_refusals) what else stood in the way. An item that is gone is a conflict without item.
-    /// - [`ConditionFailed`](crate::Error::ConditionFailed): all versions are right, but a [`condition`](Self::condition) does not
-    ///   hold. Nothing was written.
-    /// - [`OutcomeUnknown`](crate::Error::OutcomeUnknown): a reply was lost, and DynamoDB could not be asked again in time, or only
-    ///   what has no version stood in the way then. It tells of one item, which stands for all of them.
-    /// - [`InvalidRequest`](crate::Error::InvalidRequest): no action, more than 100, more than 4 MB, or two for the same item.
-    ///   Nothing was sent.
+    /// - [`Conflict`](crate::Error::Conflict), [`AlreadyExists`](crate::Error::AlreadyExists): another writer was faster. Nothing
+    ///   was written. After a lost reply, an `AlreadyExists` is valid
+    ///   [as long as the item is there](crate::guide::what_ok_means#a-late-copy-of-a-create).
+    ///   [`Conflict::action_index`](crate::Conflict::action_index) and [`key`](crate::Conflict::key) say which item was refused,
+    ///   and [`other_refusals`](crate::Conflict::other_refusals) which others were. A missing item is a conflict without item.
+    /// - [`ConditionFailed`](crate::Error::ConditionFailed): all versions are right, but a [`condition`](Self::condition) does
+    ///   not hold. Nothing was written.
+    /// - [`OutcomeUnknown`](crate::Error::OutcomeUnknown): a reply was lost, and no later attempt got an answer in time, or one
+    ///   was refused by actions without a version only. The error names one item of the transaction, and the outcome is that of
+    ///   all.
+    /// - [`InvalidRequest`](crate::Error::InvalidRequest): the transaction has no action, more than 100 actions, more than 4 MB,
+    ///   or two actions for the same item. Nothing was sent.
     /// - [`VersionOverflow`](crate::Error::VersionOverflow), [`InvalidItem`](crate::Error::InvalidItem): nothing was sent.
-    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused, or could not be reached. Nothing was written. A table with multi-Region strong
-    ///   consistency [has no transactions](crate::guide::tables#global-tables).
+    /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused the request, or could not be reached. Nothing was written. A table with
+    ///   multi-Region strong consistency [has no transactions](crate::guide::tables#global-tables).
     pub async fn commit(self) -> Result<()> {
         let mut budget = Budget::start(self.retry.at_most(MAX_TRANSACTION_TIME));
         let client = self.client.clone();
@@ -181,12 +185,14 @@ impl<'a> Transaction<'a> {
         .await
     }
 
+    /// Builds the request, or refuses a transaction that DynamoDB would refuse.
     fn ready(self, client: &Client, tables: &str) -> Result<Ready<'a>> {
-        if self.is_misplaced {
+        if self.has_misplaced_condition {
             let problem = "a condition was given before any action of the transaction";
             return Err(Invalid::request(problem).in_table(""));
         }
-        let (mut writes, mut set_versions) = (Vec::new(), Vec::new());
+        let mut writes = Vec::new();
+        let mut set_versions = Vec::new();
         for Action { kind, store, object, condition, set_version } in self.actions {
             let write = object
                 .and_then(|object| Draft::write_of(kind, object, condition.as_ref(), || store.now()))
@@ -198,7 +204,7 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// Shows what is done to which tables, but no items.
+/// Shows the kind and the table of each action, but no items.
 impl fmt::Debug for Transaction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let actions: Vec<_> = self.actions.iter().map(|action| (action.kind, &action.store.table)).collect();

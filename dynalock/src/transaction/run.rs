@@ -1,4 +1,4 @@
-//! One run of a transaction: what it read, what it is to write, and whether its answer rests on one state.
+//! One run of a transaction: the items that it read, its writes, and the check that its reads were stored at one moment.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,34 +20,35 @@ use crate::send::{Request, check_actions, check_bytes};
 use crate::write::draft::{Draft, Kind};
 use crate::write::expectation::Expectation;
 
-/// A table's name and a key in it.
+/// The identity of an item: the name of its table, and its key.
 pub(crate) type Id = (Box<str>, KeyId);
 
-/// What one run did, in the order in which it touched the items.
+/// The reads and writes of one run, with one entry for each item, in the order in which the run touched them.
 #[derive(Default)]
 pub(crate) struct Run {
     entries: Vec<Entry>,
-    places: HashMap<Id, usize>,
+    /// The index of each item's entry.
+    indices: HashMap<Id, usize>,
     carried: Carried,
-    /// The table of a write that was invalid, whatever the closure made of that.
+    /// The table of a write that was invalid. The run is not committed, even if its closure ignored the error.
     invalid: Option<Box<str>>,
-    /// How large the items that were read are at least.
+    /// A lower bound of the size of all items that were read.
     bytes: usize,
     has_failed_read: bool,
 }
 
-/// Items that the refusal of the run before has returned. The next run need not read them.
+/// Items that are known from the refusal of the previous run. The next run does not read them.
 #[derive(Default)]
 pub(crate) struct Carried {
     items: HashMap<Id, Option<Item>>,
-    /// Whether all of them were stored so at one moment.
+    /// Whether all of them were stored at one moment.
     pub(crate) is_one_state: bool,
 }
 
-/// A run whose answer does not count.
+/// A run whose result is dropped.
 pub(crate) struct Refused {
     pub(crate) error: Error,
-    /// What the next run begins with; `None` if another run would fare no better.
+    /// The items with which the next run begins. `None` if another run would not help.
     pub(crate) carried: Option<Carried>,
 }
 
@@ -64,12 +65,14 @@ struct Entry {
     origin: Origin,
 }
 
-/// How a run came to its item.
+/// How a run got its item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
+    /// The run read the item.
     Read,
+    /// The item was carried over from the previous run.
     Carried,
-    /// It was written without having been read.
+    /// The run wrote the item without reading it.
     Assumed,
 }
 
@@ -85,18 +88,21 @@ impl Run {
         Self { carried, ..Self::default() }
     }
 
-    /// Whether the item need not be read.
+    /// Whether the item is known, so that it is not read.
     pub(crate) fn knows(&self, id: &Id) -> bool {
-        self.places.contains_key(id) || self.carried.items.contains_key(id)
+        self.indices.contains_key(id) || self.carried.items.contains_key(id)
     }
 
-    /// Notes that a read ended in an error, which the closure got.
+    /// Notes that a read failed. The closure got the error.
     pub(crate) fn read_failed(&mut self) {
         self.has_failed_read = true;
     }
 
-    /// The item as this transaction sees it. `found` is what a read has found, which does not count if it was not needed. Refuses an
-    /// item that goes over what one transaction can hold: then what was read before can still be checked and committed.
+    /// Returns the item as this transaction sees it. `found` is the result of a read, and is ignored if the item is known
+    /// already.
+    ///
+    /// Refuses an item that exceeds the limits of one transaction, without adding it. The run can still be committed with the
+    /// items before it.
     pub(crate) fn read(
         &mut self,
         id: Id,
@@ -105,8 +111,8 @@ impl Run {
         key: Item,
         found: Option<Item>,
     ) -> Result<Option<Item>> {
-        if let Some(&place) = self.places.get(&id) {
-            return Ok(self.entries[place].draft.item());
+        if let Some(&index) = self.indices.get(&id) {
+            return Ok(self.entries[index].draft.item());
         }
         let (found, origin) = match self.carried.items.remove(&id) {
             Some(carried) => (carried, Origin::Carried),
@@ -124,11 +130,11 @@ impl Run {
     }
 
     fn add(&mut self, id: Id, entry: Entry) {
-        self.places.insert(id, self.entries.len());
+        self.indices.insert(id, self.entries.len());
         self.entries.push(entry);
     }
 
-    /// Does `kind` to an item at the end of the transaction.
+    /// Adds a write of `kind`, to be sent at the end of the transaction.
     pub(crate) fn write(
         &mut self,
         kind: Kind,
@@ -139,7 +145,8 @@ impl Run {
             Ok(object) => self.write_object(kind, store, object),
             Err(invalid) => Err(invalid.in_table(&store.table)),
         };
-        // Whether an item is there, and at which version, follows from what was read, and a closure may go another way.
+        // These three errors follow from what the run read, and a closure may handle them. Any other one means that the object
+        // cannot be written at all.
         if !matches!(written, Ok(()) | Err(Error::NotFound | Error::AlreadyExists(_) | Error::Conflict(_))) {
             self.invalid.get_or_insert_with(|| store.table.clone());
         }
@@ -148,8 +155,8 @@ impl Run {
 
     fn write_object(&mut self, kind: Kind, store: &Store, object: Snapshot) -> Result<()> {
         let id = (store.table.clone(), KeyId::new(object.schema, &object.key));
-        if let Some(&place) = self.places.get(&id) {
-            return self.entries[place].write(kind, object);
+        if let Some(&index) = self.indices.get(&id) {
+            return self.entries[index].write(kind, object);
         }
         let draft = Draft::assumed(kind, &object).map_err(|invalid| invalid.in_table(&store.table))?;
         let mut entry = Entry { store: store.clone(), draft, origin: Origin::Assumed };
@@ -158,7 +165,7 @@ impl Run {
         Ok(())
     }
 
-    /// Writes what the run is to write, if everything that it read is still so.
+    /// Sends the writes of the run, if no item that it read has changed.
     pub(crate) async fn commit(self, client: &Client, budget: &mut Budget) -> Result<(), Refused> {
         if let Some(table) = self.invalid {
             let problem = "a write of the transaction was invalid, but its closure went on";
@@ -167,14 +174,16 @@ impl Run {
         if !self.entries.iter().any(|entry| entry.draft.is_changed()) {
             return self.verify_reads(client, budget).await;
         }
-        // One conditional write costs half as much. But after a lost reply it cannot be told whose delete it was, and a create
-        // must not be sent again: both need the token of a transaction.
+        // A single conditional write costs half as much as a transaction. Deletes and creates need the token of a transaction:
+        // after a lost reply, nothing shows which delete removed the item, and a create must not be sent again.
+        // <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-capacity-handling>
         let is_single = matches!(
             &self.entries[..],
             [Entry { draft, .. }] if draft.stores() && draft.expectation() != Expectation::Absent
         );
         let tables = store::names(self.entries.iter().map(|entry| &entry.store));
-        let (mut writes, mut sent) = (Vec::new(), Vec::new());
+        let mut writes = Vec::new();
+        let mut sent = Vec::new();
         for mut entry in self.entries {
             sent.push(Sent { id: entry.id(), origin: entry.origin, stored: entry.draft.take_stored() });
             let write = entry.draft.into_write(None);
@@ -191,7 +200,7 @@ impl Run {
         let settled = request.settle(budget).await;
         settled.map(drop).map_err(|error| {
             let error = match error {
-                // It was there when it was read.
+                // The run read or assumed an item, so a missing one is a conflict: another writer deleted it.
                 Error::NotFound => budget.refused(request.gone()),
                 error => error,
             };
@@ -199,16 +208,17 @@ impl Run {
         })
     }
 
-    /// Refuses an error of the closure unless all that it rests on was stored at one moment.
+    /// Checks that an error of the closure may be returned: the items that the run read must have been stored at one moment.
     pub(crate) async fn verify_refusal(&self, client: &Client, budget: &mut Budget) -> Result<(), Refused> {
         match self.verify_reads(client, budget).await {
-            // The closure's error tells why the read failed, and not what the items were.
+            // The check itself failed, for the same reason as the read, perhaps. The closure's error is about that read, and does
+            // not depend on items.
             Err(Refused { carried: None, .. }) if self.has_failed_read => Ok(()),
             verified => verified,
         }
     }
 
-    /// Refuses what was read if it was not all stored at one moment. A single item always was.
+    /// Checks that all items that the run read were stored at one moment. A single item always was.
     async fn verify_reads(&self, client: &Client, budget: &mut Budget) -> Result<(), Refused> {
         let reads: Vec<&Entry> =
             self.entries.iter().filter(|entry| entry.origin != Origin::Assumed).collect();
@@ -218,19 +228,21 @@ impl Run {
             return Ok(());
         }
         let stored = read_at_once(client, &reads, budget).await?;
+        // A version stands for the contents: an item at the version that was read is the item that was read.
         let differs = |(entry, item): &(&&Entry, &Option<Item>)| {
             let found = Expectation::from_read(item.as_ref(), entry.draft.schema());
             found.ok() != Some(entry.draft.expectation())
         };
         let Some((entry, item)) = reads.iter().zip(&stored).find(differs) else { return Ok(()) };
         let conflict = entry.conflict(entry.draft.expectation(), item.clone());
+        // The next run begins with these items. It needs no other check, unless it reads more.
         let items = reads.iter().map(|entry| entry.id()).zip(stored).collect();
         let carried = Some(Carried { items, is_one_state: true });
         Err(Refused { error: budget.refused(Error::Conflict(conflict.into())), carried })
     }
 }
 
-/// Reads the items of `entries` as they are stored at one moment.
+/// Reads the items of `entries` in one `TransactGetItems`, which returns them as they are stored at one moment.
 async fn read_at_once(client: &Client, entries: &[&Entry], budget: &mut Budget) -> Result<Vec<Option<Item>>> {
     check_actions(entries.len())?;
     let gets = entries.iter().map(|entry| {
@@ -243,22 +255,24 @@ async fn read_at_once(client: &Client, entries: &[&Entry], budget: &mut Budget) 
     let call = SdkCall { client, operation: "TransactGetItems", tables: &tables };
     let output = call.ask(budget, |config| send_with!(config, request.clone())).await?;
     let responses = output.responses.unwrap_or_default();
-    // They come by position, and one that is missing is no item that is missing.
+    // A response belongs to the key at its position. A missing response does not mean a missing item.
     if responses.len() != entries.len() {
         return Err(call.unusable("there is not one response for each item"));
     }
     Ok(responses.into_iter().map(|ItemResponse { item, .. }| item).collect())
 }
 
-/// What is left of an entry whose write was sent.
+/// The rest of an entry whose write was sent.
 struct Sent {
     id: Id,
     origin: Origin,
     stored: Option<Item>,
 }
 
-/// What is known of the items of a commit that was refused: what the refusal returned of those that stood in its way, and that
-/// the others are as they were read. `None` if what stood in the way was never read.
+/// The items with which a run begins after a commit was refused: those that the refusal returned, and all others as they were
+/// read.
+///
+/// Returns `None` if no refused item was read. The next run would write the same again, since its closure would see nothing new.
 fn carried_after(error: &Error, sent: Vec<Sent>) -> Option<Carried> {
     let (Error::Conflict(first) | Error::AlreadyExists(first)) = error else { return None };
     let others = first.other_refusals().iter().filter_map(Error::conflict);
@@ -267,17 +281,17 @@ fn carried_after(error: &Error, sent: Vec<Sent>) -> Option<Carried> {
         .map(|conflict| (conflict.action_index().unwrap_or_default(), conflict))
         .collect();
     let was_read =
-        |(place, sent): (usize, &Sent)| sent.origin != Origin::Assumed && refused.contains_key(&place);
+        |(index, sent): (usize, &Sent)| sent.origin != Origin::Assumed && refused.contains_key(&index);
     if !sent.iter().enumerate().any(was_read) {
         return None;
     }
     let mut items = HashMap::with_capacity(sent.len());
-    for (place, Sent { id, origin, stored }) in sent.into_iter().enumerate() {
-        match refused.remove(&place).map(Conflict::item) {
+    for (index, Sent { id, origin, stored }) in sent.into_iter().enumerate() {
+        match refused.remove(&index).map(Conflict::item) {
             Some(Some(returned)) => {
                 items.insert(id, Some(returned.clone()));
             }
-            // Gone, or not returned: it is to be read again.
+            // The item is gone, or was not returned. The next run reads it again.
             Some(None) => {}
             None if origin == Origin::Assumed => {}
             None => {
@@ -297,6 +311,7 @@ impl Entry {
         Conflict::new(&self.store.table, self.draft.schema(), expectation, self.draft.key().clone(), item)
     }
 
+    /// Adds a write to the draft, if it fits the item as this transaction sees it.
     fn write(&mut self, kind: Kind, object: Snapshot) -> Result<()> {
         match (kind, self.draft.exists()) {
             (Kind::Create, true) => {
@@ -311,8 +326,8 @@ impl Entry {
         self.draft.write(kind, object, now).map_err(|invalid| invalid.in_table(&self.store.table))
     }
 
-    /// Refuses an object of an earlier state of the item, which would undo what others wrote since. Versions only rise, so 0 and
-    /// one above the item's are what the closure itself made of the version: they do not count.
+    /// Refuses an object from an earlier state of the item, since it would undo what others have written since. A version of 0,
+    /// or one above the item's, cannot be an earlier state: the closure itself has set it, and it is ignored.
     fn check_age(&self, object: &Snapshot) -> Result<()> {
         match object.version() {
             Ok(held) if 0 < held && held < self.draft.expectation().number() => {

@@ -1,4 +1,4 @@
-//! `transact`: reads and writes of several items as one serializable transaction, again on a conflict.
+//! The call `transact`: reads and writes of several items as one serializable transaction, which is repeated on a conflict.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -9,41 +9,42 @@ use aws_sdk_dynamodb::Client;
 use crate::error::{Error, Result};
 use crate::send::MAX_TRANSACTION_TIME;
 use crate::send::budget::Budget;
-use crate::send::retry::{IMMEDIATE, Retry};
+use crate::send::retry::{IMMEDIATE_RETRIES, Retry};
 use crate::send::trace::{Finished, traced};
 use crate::table::BoxFuture;
 use crate::transaction::run::{Carried, Refused};
 use crate::transaction::tx::Tx;
 
-/// Reads several items and writes what comes of them, all or nothing, as if nobody else had been at work in between.
+/// Reads several items and writes several, all or none, as if no other writer had been active in between.
 ///
-/// `run` reads with [`Tx::get`], and says what to write with [`Tx::save`] and its like. At its end everything is written by
-/// one `TransactWriteItems`, which also checks that what was read and not written is still stored as it was read. If another
-/// writer was faster, nothing is written, and `run` is called again: twice at once, on the items that the refusal returned, and
-/// from then on after a delay and on fresh reads. It must not have effects of its own. If it returns an error, nothing is
-/// written. If what stands in the way is an item that it wrote without having read it, another run would not help, and the
-/// conflict is the answer. A write of an object that is older than what the run read ends in a conflict within `run`: see
-/// [`Tx::save`].
+/// `run` reads with [`Tx::get`], and registers its writes with [`Tx::save`] and similar methods. At its end, one
+/// `TransactWriteItems` stores all writes. It also checks that the items that were only read have not changed. If `run` returns
+/// an error, nothing is written.
 ///
-/// What `run` returns, be it `Ok` or its own error, rests on items that were all stored so at one moment: the transaction is
-/// serializable with every other write that raises the version. Items read past the `Tx`, by [`Table::get`](crate::Table::get),
-/// take no part in that. Reads go through the table's own client and the transaction through `client`: both must reach the same
-/// tables. While it runs, `run` may see items that do not fit together; then it is called again, whatever it
-/// returns.
+/// If another writer was faster, nothing is written, and `run` is called again. The first two times this happens at once, with
+/// the items that the refusal returned. After that it happens after a delay, with new reads. `run` must not have side effects. If
+/// only items were refused that `run` wrote without reading them, another run would not help, and the call returns the conflict.
+/// A write of an object that is older than the item that was read is a conflict within `run`: see [`Tx::save`].
 ///
-/// An error of `run` whose check fails, since DynamoDB refuses it or cannot be reached, is not returned: it may rest on items that
-/// were never stored so at one moment. The answer is then the error of the check. Only after a [`Tx::get`] that ended in an error is
-/// the error of `run` the answer in any case.
+/// The call returns a result of `run`, `Ok` or error, only if all items that it read were stored at one moment. The transaction
+/// is serializable with every other write that raises the version. During a run, `run` may see items that were never stored
+/// together. It is then called again, and its result is dropped. Items that are read without the `Tx`, by
+/// [`Table::get`](crate::Table::get), are not checked. Reads use the client of their table, and the transaction uses `client`, so
+/// both must reach the same tables.
 ///
-/// | the run | sends beside its reads |
+/// An error of `run` is checked as well. If the check fails because DynamoDB refuses it or cannot be reached, the call returns
+/// the error of the check, since the error of `run` may depend on items that were never stored together. After a [`Tx::get`] that
+/// failed, the call returns the error of `run` in any case.
+///
+/// | the run | sends in addition to its reads |
 /// |---|---|
 /// | read at most one item and wrote nothing | nothing |
 /// | returned an error after at most one read | nothing |
-/// | read more and wrote nothing, or returned an error | one `TransactGetItems`, whose items serve the next run if they differ |
+/// | read more and wrote nothing, or returned an error | one `TransactGetItems`; if its items differ, the next run begins with them |
 /// | changed one item and touched no other | one conditional write, as [`Table::save`](crate::Table::save) |
 /// | anything else, a lone create included | one `TransactWriteItems`: two write units for each unit of the items, those only read included |
 ///
-/// Conflicts, lost replies, timeouts, throttling and failed connections are retried, as [`Transact::retry`] says.
+/// Conflicts, lost replies, timeouts, throttling and failed connections are retried, as [`Transact::retry`] sets.
 ///
 /// ```no_run
 /// # use dynalock::{Table, Versioned};
@@ -80,16 +81,16 @@ use crate::transaction::tx::Tx;
 ///
 /// # Errors
 ///
-/// What `run` returns, and by way of `From`:
+/// The error of `run`, and these errors, converted with `From`:
 ///
-/// - [`Conflict`](Error::Conflict), [`AlreadyExists`](Error::AlreadyExists): other writers were faster until the retries ended.
-///   Nothing was written; of `AlreadyExists` see [`Transaction::commit`](crate::Transaction::commit).
-/// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and whether the transaction was applied could not be found
-///   out. It was applied as a whole or not at all; the error tells of one of its items.
-/// - [`InvalidRequest`](Error::InvalidRequest): it reads and writes more than 100 items, or more than 4 MB, or `run` returned `Ok`
-///   after an invalid write. Nothing was written. A read that goes over a limit ends in this error within `run`.
-/// - The other errors of [`Transaction::commit`](crate::Transaction::commit). Nothing was written. [`Sdk`](Error::Sdk) also where a table
-///   has multi-Region strong consistency, and so no transactions.
+/// - [`Conflict`](Error::Conflict), [`AlreadyExists`](Error::AlreadyExists): other writers were faster each time, until the
+///   retries ended. Nothing was written. For `AlreadyExists` see [`Transaction::commit`](crate::Transaction::commit).
+/// - [`OutcomeUnknown`](Error::OutcomeUnknown): a reply was lost, and whether the transaction was applied could not be found out.
+///   It was applied as a whole or not at all. The error names one of its items.
+/// - [`InvalidRequest`](Error::InvalidRequest): the transaction has more than 100 items, or more than 4 MB, or `run` returned
+///   `Ok` after an invalid write. Nothing was written. A read that exceeds a limit returns this error within `run`.
+/// - The other errors of [`Transaction::commit`](crate::Transaction::commit). Nothing was written. [`Sdk`](Error::Sdk) is also
+///   the error if a table has multi-Region strong consistency, and so no transactions.
 pub fn transact<'f, F, Fut, R, E>(client: &Client, run: F) -> Transact<'f, F>
 where
     F: FnMut(Tx) -> Fut + Send + 'f,
@@ -110,8 +111,8 @@ pub struct Transact<'f, F> {
 }
 
 impl<F> Transact<'_, F> {
-    /// Retries the transaction so. At most 5 minutes of the deadline count: DynamoDB recognizes a transaction that it got
-    /// before for no longer than 10.
+    /// Sets the retry policy of the transaction. At most 5 minutes of the deadline count, since DynamoDB recognizes copies of a
+    /// transaction for 10 minutes.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
@@ -138,23 +139,26 @@ where
         let Self { client, mut run, retry, .. } = self;
         Box::pin(traced("transact", "", async move {
             let budget = &mut Budget::start(retry.at_most(MAX_TRANSACTION_TIME));
-            let (mut carried, mut immediate) = (Carried::default(), IMMEDIATE);
+            let mut carried = Carried::default();
+            let mut immediate_retries = IMMEDIATE_RETRIES;
             loop {
                 let tx = Tx::start(budget, carried);
+                // The closure owns the `Tx` and may keep it, so the run is shared with it and taken back afterwards.
                 let record = tx.record();
                 let answer = run(tx).await;
-                let done = record.close();
+                let finished = record.close();
                 let verified = if answer.is_ok() {
-                    done.commit(&client, budget).await
+                    finished.commit(&client, budget).await
                 } else {
-                    // What the closure refused must have been stored so as well.
-                    done.verify_refusal(&client, budget).await
+                    // An error is an answer as well: the items that led to it must have been stored at one moment.
+                    finished.verify_refusal(&client, budget).await
                 };
                 let Err(Refused { error, carried: next }) = verified else {
                     let outcome = if answer.is_ok() { "ok" } else { "refused" };
                     return Finished::new(answer, outcome, budget.stats());
                 };
-                let at_once = immediate > 0 || next.as_ref().is_some_and(|next| next.is_one_state);
+                // Items that were stored at one moment need no new check, so a run on them has the best chance at once.
+                let at_once = immediate_retries > 0 || next.as_ref().is_some_and(|next| next.is_one_state);
                 let may_retry = match &next {
                     Some(_) if at_once => budget.take(),
                     Some(_) => budget.wait().await,
@@ -164,8 +168,8 @@ where
                     let outcome = error.name();
                     return Finished::new(Err(error.into()), outcome, budget.stats());
                 };
-                immediate = immediate.saturating_sub(1);
-                // After a delay, what the refusal returned is out of date.
+                immediate_retries = immediate_retries.saturating_sub(1);
+                // After a delay, the items that the refusal returned may be out of date.
                 carried = if at_once { next } else { Carried::default() };
                 tracing::debug!(target: "dynalock", "running a transaction again after a conflict");
             }

@@ -1,4 +1,4 @@
-//! What the closure of a transaction reads and writes with.
+//! The `Tx`, with which the closure of a transaction reads and writes.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -16,47 +16,48 @@ use crate::transaction::run::{Carried, Run};
 use crate::versioned::{Versioned, schema, snapshot};
 use crate::write::draft::Kind;
 
-/// The reads and writes of one run of [`transact`](crate::transact()). Reads go to DynamoDB and are remembered; writes wait for
-/// the end of the closure.
+/// The reads and writes of one run of [`transact`](crate::transact()). Reads go to DynamoDB and are remembered. Writes are sent
+/// at the end of the closure.
 ///
-/// Each item is seen as the run read it, with the run's own writes on top, at the version that was read. A write that does not fit
-/// is refused at once and leaves no trace; `NotFound`, `AlreadyExists` and `Conflict` may be answered by another write. After any
-/// other error of a write the run cannot be committed.
+/// The run sees each item as it first read it, with its own writes applied, at the version that was read. A write that does not
+/// fit the item is refused at once and has no effect. After `NotFound`, `AlreadyExists` or `Conflict` the closure may go on, for
+/// instance with another write. After any other error of a write the run cannot be committed.
 pub struct Tx {
     /// `None` once the run has ended.
     run: Arc<Mutex<Option<Run>>>,
     retry: Retry,
-    until: Instant,
+    deadline: Instant,
 }
 
-// An object that is handed over can't be used again with a version that is no longer the stored one.
+// The writes take their objects by value, since the versions in these are out of date once the transaction is committed.
 #[allow(clippy::needless_pass_by_value)]
 impl Tx {
-    /// A run under `budget`, which need not read what is carried over.
+    /// Starts a run within `budget`. It does not read the items that are carried over from the run before.
     pub(crate) fn start(budget: &Budget, carried: Carried) -> Self {
         let run = Arc::new(Mutex::new(Some(Run::with(carried))));
-        Self { run, retry: budget.retry(), until: budget.deadline() }
+        Self { run, retry: budget.retry(), deadline: budget.deadline() }
     }
 
-    /// Where this run will be found at its end.
+    /// The record from which the run is taken when the closure has ended.
     pub(crate) fn record(&self) -> Record {
         Record(Arc::clone(&self.run))
     }
 
-    /// Reads the item with this key, strongly consistent: `None` if there is none. What this transaction read or wrote before
-    /// is seen again.
+    /// Reads the item with this key, strongly consistent, and returns `None` if there is none. An item that this transaction read
+    /// or wrote before is not read again.
     ///
-    /// Other items may have been written between two reads. Such a run is never committed, and what its closure returns is
-    /// dropped, but until then it may see items that do not fit together.
+    /// Others may write items between two reads, so a run may see items that were never stored together. Such a run is never
+    /// committed, and the result of its closure is dropped.
     ///
     /// # Errors
     ///
-    /// As [`Table::get`], and [`InvalidRequest`](crate::Error::InvalidRequest) for the item that goes over what one transaction can
-    /// hold: 100 items, or 4 MB of items that were read. The run goes on without that item, or ends in an error of its own.
+    /// The same as those of [`Table::get`], and [`InvalidRequest`](crate::Error::InvalidRequest) for an item that exceeds the
+    /// limits of one transaction: 100 items, or 4 MB of items that were read. The closure may go on without that item, or return
+    /// an error.
     pub async fn get<T: Versioned>(&self, table: &Table<T>, key: impl IntoKey<T::Key>) -> Result<Option<T>> {
         let read = self.read(table, key).await;
         if read.is_err() {
-            // Once the run has ended, nothing rests on its reads any more.
+            // This fails only if the run has ended. Then its reads no longer matter.
             let _ = self.run(Run::read_failed);
         }
         read
@@ -65,58 +66,61 @@ impl Tx {
     async fn read<T: Versioned>(&self, table: &Table<T>, key: impl IntoKey<T::Key>) -> Result<Option<T>> {
         let key = table.key(key)?;
         let id = (table.name().into(), KeyId::new(schema::<T>(), &key));
-        let (store, schema) = (table.store(), schema::<T>());
+        let store = table.store();
+        let schema = schema::<T>();
         let stored = if self.run(|run| run.knows(&id))? {
             None
         } else {
-            let rest = self.until.saturating_duration_since(Instant::now());
-            store.read(&key, true, &mut Budget::start(self.retry.at_most(rest))).await?
+            // Reads of one run may run concurrently, so each has a budget of its own, within the deadline of the transaction.
+            let time_left = self.deadline.saturating_duration_since(Instant::now());
+            store.read(&key, true, &mut Budget::start(self.retry.at_most(time_left))).await?
         };
         let item = self.run(|run| run.read(id, store, schema, key, stored))??;
         item.map(|item| table.parse(item)).transpose()
     }
 
-    /// Stores a new item at the end of the transaction, if none has its key by then. If there may be one, read first: an item
-    /// in the way that was not read ends the transaction with [`AlreadyExists`](crate::Error::AlreadyExists).
+    /// Stores a new item at the end of the transaction, if none has its key by then. If there may be one, read it first: an
+    /// existing item that was not read ends the transaction with [`AlreadyExists`](crate::Error::AlreadyExists).
     ///
     /// # Errors
     ///
-    /// [`AlreadyExists`](crate::Error::AlreadyExists) if this transaction read or wrote such an item;
-    /// [`InvalidItem`](crate::Error::InvalidItem).
+    /// - [`AlreadyExists`](crate::Error::AlreadyExists): this transaction read or wrote an item with this key.
+    /// - [`InvalidItem`](crate::Error::InvalidItem): the object cannot be stored.
     pub fn create<T: Versioned>(&self, table: &Table<T>, item: T) -> Result<()> {
         self.write(Kind::Create, table, &item)
     }
 
-    /// Sets every attribute of the struct at the end of the transaction, if nobody has written the item since this
-    /// transaction read it. Of an item that it did not read, the stored version must be the one in the object.
+    /// Sets every attribute of the struct at the end of the transaction, if nobody has written the item since this transaction
+    /// read it. If this transaction did not read the item, the stored version must be the one in the object.
     ///
-    /// The object is to rest on what this transaction read. One from elsewhere with an older version is a conflict, since it would
-    /// undo what others wrote in between. A version of 0, or one above the version that was read, is ignored.
+    /// The object should be the one that this transaction read. An object from elsewhere with an older version is a conflict,
+    /// since it would undo what others have written since. A version of 0, or one above the version that was read, is ignored.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if this transaction found no such item, or deleted it;
-    /// [`Conflict`](crate::Error::Conflict) if the version in the object is above 0 and below the one that this transaction read:
-    /// [`current`](crate::Conflict::current) is then the item as this transaction sees it;
-    /// [`InvalidItem`](crate::Error::InvalidItem).
+    /// - [`NotFound`](crate::Error::NotFound): this transaction found no such item, or deleted it.
+    /// - [`Conflict`](crate::Error::Conflict): the version in the object is above 0 and below the one that this transaction read.
+    ///   [`current`](crate::Conflict::current) is the item as this transaction sees it.
+    /// - [`InvalidItem`](crate::Error::InvalidItem): the object cannot be stored.
     pub fn save<T: Versioned>(&self, table: &Table<T>, item: T) -> Result<()> {
         self.write(Kind::Save, table, &item)
     }
 
-    /// As [`save`](Self::save), but drops attributes that the struct doesn't know.
+    /// Stores the object in place of the item at the end of the transaction, under the same condition as [`save`](Self::save).
+    /// Attributes that the struct doesn't know are removed.
     ///
     /// # Errors
     ///
-    /// As [`save`](Self::save).
+    /// The same as those of [`save`](Self::save).
     pub fn replace<T: Versioned>(&self, table: &Table<T>, item: T) -> Result<()> {
         self.write(Kind::Replace, table, &item)
     }
 
-    /// Deletes the item at the end of the transaction, under the condition of [`save`](Self::save).
+    /// Deletes the item at the end of the transaction, under the same condition as [`save`](Self::save).
     ///
     /// # Errors
     ///
-    /// As [`save`](Self::save).
+    /// The same as those of [`save`](Self::save).
     pub fn delete<T: Versioned>(&self, table: &Table<T>, item: T) -> Result<()> {
         self.write(Kind::Delete, table, &item)
     }
@@ -126,9 +130,10 @@ impl Tx {
         self.run(|run| run.write(kind, table.store(), object))?
     }
 
+    /// Calls `act` with the run, or fails if the run has ended: a closure may have kept the `Tx`.
     fn run<R>(&self, act: impl FnOnce(&mut Run) -> R) -> Result<R> {
-        let over = || Invalid::request("the transaction has ended, and with it its `Tx`").in_table("");
-        lock(&self.run).as_mut().map(act).ok_or_else(over)
+        let ended = || Invalid::request("the transaction has ended, and with it its `Tx`").in_table("");
+        lock(&self.run).as_mut().map(act).ok_or_else(ended)
     }
 }
 
@@ -139,10 +144,11 @@ impl fmt::Debug for Tx {
     }
 }
 
-/// Where a run is found once its closure has come to its end.
+/// Access to a run that outlives its [`Tx`], which the closure owns.
 pub(crate) struct Record(Arc<Mutex<Option<Run>>>);
 
 impl Record {
+    /// Ends the run and returns it. A `Tx` that the closure has kept can no longer add to it.
     pub(crate) fn close(self) -> Run {
         lock(&self.0).take().unwrap_or_default()
     }

@@ -1,5 +1,6 @@
-//! Callers on several threads, in thousands of interleavings: each is answered once, nobody waits for ever, and only what was sent
-//! is applied.
+//! Tests of the line with callers on several threads, in thousands of interleavings.
+//!
+//! Each caller is answered once, no caller waits for ever, and only a change that was sent is applied.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::write::draft::Draft;
 /// Some callers of one item, and the store that they write to.
 struct World {
     line: Line,
-    /// Only the caller whose turn it is changes it.
+    /// Changed only by the caller whose turn it is.
     store: Mutex<Store>,
 }
 
@@ -28,24 +29,24 @@ struct Store {
     drafted: Vec<CallerId>,
     in_flight: Vec<CallerId>,
     applied: Vec<CallerId>,
-    /// Those that must never be applied.
+    /// The callers whose changes must never be applied.
     given_up: Vec<CallerId>,
 }
 
-/// What a caller does with its patience.
+/// The way in which a caller ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Plan {
-    /// It waits for its answer.
+    /// The caller waits for its answer.
     Stay,
-    /// It is dropped while it waits for its turn.
+    /// The caller is dropped while it waits for its turn.
     LeaveInLine,
-    /// It is dropped in its turn.
+    /// The caller is dropped during its turn.
     LeaveAtDesk,
-    /// It is dropped after its closure ran.
+    /// The caller is dropped after its closure ran.
     LeaveDrafted,
-    /// Its time is up after its closure ran.
+    /// The caller's time is up after its closure ran.
     GiveUpDrafted,
-    /// It is dropped while its write is under way.
+    /// The caller is dropped while its write is under way.
     LeaveInFlight,
 }
 
@@ -77,9 +78,11 @@ fn open() -> Desk {
 
 fn in_flight() -> Desk {
     let landing = UnderWay::new(std::future::pending());
-    let (delivery, limits) = (Arc::default(), Budget::start(Retry::default()).limits());
-    let (intent, sender, as_of) = (intent(), 0, as_of());
-    Desk::InFlight(Flight { landing, intent, sender, delivery, written: None, as_of, limits }.into())
+    let delivery = Arc::default();
+    let limits = Budget::start(Retry::default()).limits();
+    let as_of = as_of();
+    let flight = Flight { landing, intent: intent(), sender: 0, delivery, written: None, as_of, limits };
+    Desk::InFlight(flight.into())
 }
 
 impl World {
@@ -87,7 +90,7 @@ impl World {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Polls once, as a caller does that is dropped before it is polled again.
+    /// Polls a caller once. It is dropped before it is polled again.
     async fn poll_once(&self, caller: CallerId) -> Option<Step> {
         std::future::poll_fn(|context| match self.line.poll(caller, context) {
             Poll::Ready(step) => Poll::Ready(Some(step)),
@@ -124,7 +127,7 @@ impl World {
         self.line.leave(caller, desk).wake();
     }
 
-    /// Carries out the write that is under way.
+    /// Applies the write that is under way.
     fn land(&self) {
         let mut store = self.store();
         let landed = std::mem::take(&mut store.in_flight);
@@ -143,7 +146,7 @@ impl World {
         in_flight()
     }
 
-    /// One call, in the way of `Turn`. Returns whether it was applied, where it was answered.
+    /// Makes one call with the steps of `Turn`. Returns whether its change was applied, or `None` if the call got no answer.
     async fn call(&self, plan: Plan) -> (CallerId, Option<bool>) {
         let caller = self.line.join().expect("room");
         if plan == Plan::LeaveInLine {
@@ -171,7 +174,7 @@ impl World {
                 };
             };
             if plan == Plan::LeaveAtDesk {
-                // The group is lost with it, as by a panic of its closure.
+                // The group is dropped with the caller, as after a panic of its closure.
                 self.leave(caller, Some(Desk::Empty));
                 return (caller, None);
             }
@@ -273,14 +276,14 @@ fn run(plans: &[Plan]) {
     assert!(state.callers.is_empty() && state.waiting.is_empty() && state.turn.is_none());
 }
 
-/// Every plan, between callers that stay.
+/// Runs every plan between two callers that stay.
 fn every_plan() {
     for plan in PLANS {
         run(&[Plan::Stay, plan, Plan::Stay]);
     }
 }
 
-/// Two that leave in different ways, around one that stays.
+/// Runs every pair of plans around a caller that stays.
 fn every_pair() {
     for (place, first) in PLANS.into_iter().enumerate() {
         for second in PLANS.into_iter().skip(place) {

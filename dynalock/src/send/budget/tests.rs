@@ -1,4 +1,4 @@
-//! How attempts and time are counted.
+//! Tests of the budget: how attempts and time are counted.
 
 use super::*;
 use crate::error::conflict::Conflict;
@@ -20,7 +20,7 @@ fn delays_stay_under_a_limit_that_doubles_up_to_the_maximum() {
     }
 }
 
-/// Full jitter: anywhere from zero to the limit, and not always in one half.
+/// Full jitter: each delay is anywhere from zero to the limit.
 #[test]
 fn delays_are_spread_over_the_whole_range() {
     let third = |_| Delays { limit: 10 * MS, max: 1000 * MS }.nth(2);
@@ -49,7 +49,7 @@ fn the_shortest_limit_counts() {
     assert_eq!(endless.timeout_after(0), A_CENTURY);
 }
 
-/// A dead connection costs an attempt, and not the call; a connection has the time to be made.
+/// A dead connection costs an attempt and not the call, and a new connection has the time it needs.
 #[test]
 fn an_attempt_gets_a_quarter_of_the_deadline_unless_the_caller_says_so() {
     let limits =
@@ -61,7 +61,7 @@ fn an_attempt_gets_a_quarter_of_the_deadline_unless_the_caller_says_so() {
     }
 }
 
-/// Where each attempt ran out of time, the store may be far away.
+/// After several timeouts in a row, the store may just be far away.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_after_one_that_ran_out_of_time_gets_longer_up_to_half_of_the_deadline() {
     let longer = |retry: Retry| (0..40).map(|timeouts| retry.timeout_after(timeouts)).collect::<Vec<_>>();
@@ -79,7 +79,7 @@ async fn an_attempt_after_one_that_ran_out_of_time_gets_longer_up_to_half_of_the
     assert_eq!(budget.attempt_timeout(), Duration::from_secs(4));
 }
 
-/// What is sent only once is not given up early, as long as the read that finds out about it has its share.
+/// A request that is sent only once is not given up early, but the read that finds out its outcome keeps its share.
 #[tokio::test(start_paused = true)]
 async fn the_only_attempt_gets_all_but_the_share_of_a_read() {
     let budget = Budget::start(Retry::default().deadline(2500 * MS));
@@ -122,7 +122,7 @@ async fn attempts_are_counted_with_the_first() {
     }
     let begun = Instant::now();
     assert_eq!(attempts(Budget::start(Retry::none())).await, 1);
-    assert!(begun.elapsed().is_zero(), "nobody waits for an attempt that is not made");
+    assert!(begun.elapsed().is_zero(), "there is no wait for an attempt that is not made");
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +150,7 @@ async fn no_attempt_is_made_at_or_after_the_deadline() {
     assert!(!budget.take());
 }
 
-/// It is the time that ends a call that fails each time, and not its attempts, also where nobody waits for answers.
+/// A call whose attempts all fail at once is ended by its deadline, and not by the number of its attempts.
 #[tokio::test(start_paused = true)]
 async fn the_default_lasts_for_its_30_seconds() {
     let begun = Instant::now();
@@ -169,7 +169,7 @@ async fn a_budget_keeps_the_limits_of_its_policy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_and_conflicts_are_told_apart() {
+async fn attempts_and_conflicts_are_counted_separately() {
     let conflict = || {
         let conflict =
             Conflict::new("orders", Schema::EXAMPLE, Expectation::Version(1), Item::new(), Some(Item::new()));
@@ -187,31 +187,31 @@ async fn attempts_and_conflicts_are_told_apart() {
     assert_eq!(budget.stats().conflicts, 3, "only conflicts are counted");
 }
 
-/// A call that is cut off during an attempt returns the error that led to it.
+/// A call that runs out of time during an attempt returns the error of the attempt before.
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_is_not_made_leaves_the_error_of_the_last_one() {
+async fn without_a_next_attempt_the_error_of_the_last_one_is_returned() {
     let failed = |problem| Error::Busy { table: "orders".into(), problem };
-    let told = |error| match error {
+    let problem_of = |error| match error {
         Error::Busy { problem, .. } => problem,
         other => panic!("{other:?}"),
     };
     let mut budget = Budget::start(Retry::default().attempts(3));
     assert!(budget.wait_after(failed("first")).await.is_ok());
-    assert_eq!(told(budget.out_of_time(failed("cut off"))), "first");
+    assert_eq!(problem_of(budget.out_of_time(failed("cut off"))), "first");
     assert!(budget.take_after(failed("second")).is_ok());
-    assert_eq!(told(budget.out_of_time(failed("cut off"))), "second");
-    assert_eq!(told(budget.out_of_time(failed("cut off"))), "cut off");
-    assert_eq!(told(budget.take_after(failed("third")).unwrap_err()), "third");
-    assert_eq!(told(budget.wait_after(failed("third")).await.unwrap_err()), "third");
+    assert_eq!(problem_of(budget.out_of_time(failed("cut off"))), "second");
+    assert_eq!(problem_of(budget.out_of_time(failed("cut off"))), "cut off");
+    assert_eq!(problem_of(budget.take_after(failed("third")).unwrap_err()), "third");
+    assert_eq!(problem_of(budget.wait_after(failed("third")).await.unwrap_err()), "third");
 
     budget.renew();
-    assert!(budget.take_after(failed("fourth")).is_ok(), "attempts are counted anew");
+    assert!(budget.take_after(failed("fourth")).is_ok(), "attempts are counted from 1 again");
     budget.succeeded();
-    assert_eq!(told(budget.out_of_time(failed("cut off"))), "cut off");
+    assert_eq!(problem_of(budget.out_of_time(failed("cut off"))), "cut off");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_beyond_all_clocks_is_none() {
+async fn a_deadline_too_far_away_for_the_clock_never_comes() {
     let mut budget = Budget::start(Retry::default().deadline(Duration::MAX));
     assert!(budget.deadline() > Instant::now() + Duration::from_hours(24));
     assert!(budget.wait().await);
