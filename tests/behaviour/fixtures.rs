@@ -7,6 +7,7 @@ use dynalock::testing::Faults;
 use dynalock::{Condition, Error, Result, Table, Versioned};
 use dynalock_tests::{
     engines::{self, Store},
+    middleware::Middleware,
     recording::{Recording, Sent},
 };
 use serde::{Deserialize, Serialize};
@@ -50,10 +51,10 @@ pub(crate) struct Stage {
 impl Stage {
     /// A stage on `store`, without a table.
     pub(crate) fn on(store: &Store) -> Self {
-        let wire = Wire::new(store.http_client());
-        let faults = Faults::new(wire.clone());
-        let recording = Recording::new(faults.clone());
-        let client = Client::from_conf(store.config().http_client(recording.clone()).build());
+        let (wire, recording) = (Wire::default(), Recording::default());
+        let faults = Faults::new(wire.wrap(store.http_client()));
+        let config = store.config().http_client(recording.wrap(faults.clone()));
+        let client = Client::from_conf(config.build());
         Self { client, rival: store.client(), faults, wire, name: engines::table_name(), recording }
     }
 

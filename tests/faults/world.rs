@@ -13,6 +13,7 @@ use dynalock::testing::{Fault, Faults, Reply};
 use dynalock::{Table, Versioned};
 use dynalock_tests::{
     engines::{Store, table_name},
+    middleware::Middleware,
     recording::Recording,
     runtimes::{retry, with_retries},
     transit::Transit,
@@ -157,12 +158,12 @@ impl World {
         configure: impl FnOnce(config::Builder) -> config::Builder,
     ) -> Self {
         let faults = Faults::new(http_client);
-        let transit = Transit::new(faults.clone());
-        let sent = Recording::new(transit.clone());
+        let (transit, sent) = (Transit::default(), Recording::default());
+        let recorded = sent.wrap(transit.wrap(faults.clone()));
         // The SDK grants retries from one budget for the whole process, unless told otherwise.
         let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
         let config = configure(with_retries(store.config()));
-        let client = Client::from_conf(config.retry_partition(retries).http_client(sent.clone()).build());
+        let client = Client::from_conf(config.retry_partition(retries).http_client(recorded).build());
         let (table, bare) = (Self::table_on(&client), Self::table_on(&client));
         let rival = Table::new(&store.client(), "accounts");
         Self { store, sent, faults, transit, client, table, bare, stamps: Stamps::On, rival }

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
 use dynalock::testing::{Faults, Gate};
 use dynalock::{Error, Result, Table, Versioned};
 use dynalock_tests::engines::{Store, table_name};
+use dynalock_tests::middleware::Middleware;
 use dynalock_tests::recording::Recording;
 use dynalock_tests::runtimes::{retry, with_retries};
 use serde::{Deserialize, Serialize};
@@ -126,11 +127,11 @@ impl World {
     /// Another program, whose network has failed in nothing yet, around a store that is there.
     pub(crate) fn on(store: Store) -> Self {
         let faults = Faults::new(store.http_client());
-        let sent = Recording::new(faults.clone());
+        let sent = Recording::default();
         // The SDK grants retries from one budget for the whole process, unless told otherwise.
         let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
-        let config = with_retries(store.config()).retry_partition(retries).http_client(sent.clone());
-        let client = Client::from_conf(config.build());
+        let config = with_retries(store.config()).retry_partition(retries);
+        let client = Client::from_conf(config.http_client(sent.wrap(faults.clone())).build());
         let table = Table::new(&client, "journals").with_retry(retry(&[]));
         let coalescing = table.clone().coalescing();
         let rival = Table::new(&store.client(), "journals");

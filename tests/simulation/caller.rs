@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     config::{
+        SharedHttpClient,
         retry::{RetryPartition, TokenBucket},
         timeout::TimeoutConfig,
     },
@@ -17,7 +18,6 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use crate::{
-    ledger::Ledger,
     network::{Line, Odds},
     sender,
     world::{Clock, World},
@@ -28,7 +28,8 @@ use crate::{
 pub(crate) struct Setting {
     pub(crate) world: Arc<World>,
     pub(crate) store: Store,
-    pub(crate) ledger: Ledger,
+    /// The way to the store that records what it does.
+    pub(crate) ledger: SharedHttpClient,
     pub(crate) odds: Odds,
     pub(crate) keys: &'static [&'static str],
     /// How many calls each caller makes.

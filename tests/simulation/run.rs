@@ -164,7 +164,7 @@ async fn simulate(plan: Plan) -> Outcome {
     let mut dice = Rng::with_seed(plan.seed);
     let world = World::new();
     let store = Store::memory();
-    let ledger = Ledger::new(&world, store.http_client(), plan.copies);
+    let ledger = Ledger::of(store.http_client(), &world, plan.copies);
     let odds = Odds { faults: *pick(&mut dice, &[30, 150, 350]), duplicates: 80, kinds: plan.kinds };
     let keys: &[&[&str]] = &[&[LASTING], &[MORTAL], &[LASTING, MORTAL]];
     let keys = pick(&mut dice, keys);

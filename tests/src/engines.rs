@@ -20,6 +20,7 @@ use dynalock::embedded::Engine;
 use tempfile::TempDir;
 
 use crate::journal;
+use crate::middleware::Middleware;
 
 /// A store, and the HTTP client that reaches it.
 ///
@@ -138,6 +139,12 @@ impl Store {
     #[must_use]
     pub fn client(&self) -> Client {
         Client::from_conf(self.config().build())
+    }
+
+    /// Returns an SDK client whose requests pass `middleware`.
+    #[must_use]
+    pub fn client_through(&self, middleware: &impl Middleware) -> Client {
+        Client::from_conf(self.config().http_client(middleware.wrap(self.http_client())).build())
     }
 
     /// Returns the HTTP client, to wrap.

@@ -1,4 +1,4 @@
-//! What the tests share: the stores they run against, and HTTP clients that record requests or lose them.
+//! What the tests share: the stores they run against, and what records, delays or loses requests on the way there.
 
 pub mod credentials;
 pub mod engines;
@@ -7,6 +7,7 @@ pub mod history;
 mod journal;
 pub mod load;
 pub mod message;
+pub mod middleware;
 pub mod polling;
 pub mod recording;
 pub mod runtimes;

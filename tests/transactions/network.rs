@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use dynalock::testing::{Fault, Faults, Reply};
 use dynalock_tests::engines::{Store, sdk_retries, table_name};
+use dynalock_tests::middleware::{Middleware, operation};
 use dynalock_tests::runtimes::hasty;
 use fastrand::Rng;
 
@@ -25,7 +23,8 @@ pub(crate) fn client(store: &Store, seed: u64) -> Client {
     let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
     let quick = hasty(sdk_retries(), Duration::from_millis(2));
     let config = store.config().retry_config(quick).retry_partition(retries);
-    Client::from_conf(config.http_client(Network { faults, dice }).build())
+    let network = Network { faults: faults.clone(), dice };
+    Client::from_conf(config.http_client(network.wrap(faults)).build())
 }
 
 #[derive(Clone, Debug)]
@@ -34,33 +33,13 @@ struct Network {
     dice: Arc<Mutex<Rng>>,
 }
 
-impl HttpClient for Network {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let (line, network) = (self.faults.http_connector(settings, components), self.clone());
-        SharedHttpConnector::new(Line { network, line })
-    }
-}
-
-#[derive(Debug)]
-struct Line {
-    network: Network,
-    line: SharedHttpConnector,
-}
-
-impl HttpConnector for Line {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Network { faults, dice } = &self.network;
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        if let Some((_, operation)) = target.rsplit_once('.') {
-            let dice = &mut *dice.lock().unwrap_or_else(PoisonError::into_inner);
-            // A program sends one request at a time, so this strikes the one that is sent now.
-            faults.script(operation, (dice.u32(..100) < FAULTS).then(|| draw(operation, dice)));
-        }
-        self.line.call(request)
+impl Middleware for Network {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        let operation = operation(&request);
+        let dice = &mut *self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        // A program sends one request at a time, so this strikes the one that is sent now.
+        self.faults.script(operation, (dice.u32(..100) < FAULTS).then(|| draw(operation, dice)));
+        inner.call(request)
     }
 }
 

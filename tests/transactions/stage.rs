@@ -25,8 +25,8 @@ impl Stage {
     /// A stage on the chosen store, with a table of these accounts.
     pub(crate) async fn with<const N: usize>(balances: [(&str, i64); N]) -> Self {
         let store = Store::chosen();
-        let recording = Recording::new(store.http_client());
-        let client = Client::from_conf(store.config().http_client(recording.clone()).build());
+        let recording = Recording::default();
+        let client = store.client_through(&recording);
         let (rivals_client, name) = (store.client(), table_name());
         let (accounts, rival) = (Table::new(&client, &name), Table::<Account>::new(&rivals_client, &name));
         rival.create_table().await.unwrap();

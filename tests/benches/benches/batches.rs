@@ -15,6 +15,7 @@ use dynalock_benches::order::{Order, TABLE};
 use dynalock_benches::sdk::{Care, Sdk};
 use dynalock_benches::{Failure, canned, ended};
 use dynalock_tests::gauge::Gauge;
+use dynalock_tests::middleware::Middleware;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -100,7 +101,7 @@ impl Work {
         runtime.block_on(async {
             let client = canned::client();
             let near = client.config().http_client().ok_or("no HTTP client")?;
-            let distant = client.config().to_builder().http_client(Gauge::new(near, LATENCY));
+            let distant = client.config().to_builder().http_client(Gauge::new(LATENCY).wrap(near));
             let client = Client::from_conf(distant.build());
             let held = Order::held(self.orders);
             let began = Instant::now();

@@ -45,8 +45,8 @@ fn measure(way: Way) -> Result<f64, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let store = Store::memory();
-        let distant = Distant::new(&store, 0..=0);
-        let client = distant.client(&store);
+        let distant = Distant::new(0..=0);
+        let client = store.client_through(&distant);
         let keys: Vec<String> = (0..TASKS).map(|number| format!("account-{number}")).collect();
         let keys = || keys.iter().map(String::as_str);
         account::open(&client, keys()).await?;

@@ -55,8 +55,8 @@ fn measure(setting: Setting) -> Result<Tally, Failure> {
     };
     runtime.block_on(async {
         let store = Store::memory();
-        let distant = Distant::new(&store, MILLISECONDS..=MILLISECONDS);
-        let client = distant.client(&store);
+        let distant = Distant::new(MILLISECONDS..=MILLISECONDS);
+        let client = store.client_through(&distant);
         account::open(&client, [KEY]).await?;
         let contender = [setting.way.start(&client)?];
         let keys = || repeat_n(KEY, setting.tasks as usize);

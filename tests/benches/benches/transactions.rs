@@ -64,8 +64,8 @@ enum Side {
 /// The requests of one transaction that nobody disturbs.
 async fn undisturbed() -> Result<String, Failure> {
     let store = Store::memory();
-    let recording = Recording::new(store.http_client());
-    let client = Client::from_conf(store.config().http_client(recording.clone()).build());
+    let recording = Recording::default();
+    let client = store.client_through(&recording);
     let accounts = bank(&client).await?;
     drop(recording.take());
     transfer(&client, &accounts, "alice", "bob").await?;
@@ -99,8 +99,8 @@ impl Outcome {
 
 /// Lets all tasks move money for a while, and checks the accounts afterwards.
 async fn contended(side: Side, store: &Store, milliseconds: u64, time: Duration) -> Result<Outcome, Failure> {
-    let distant = Distant::new(store, milliseconds..=milliseconds);
-    let client = distant.client(store);
+    let distant = Distant::new(milliseconds..=milliseconds);
+    let client = store.client_through(&distant);
     bank(&client).await?;
     let before = distant.traffic();
     let began = Instant::now();

@@ -290,8 +290,8 @@ fn traffic(engine: &mut Process) -> Result<Traffic, Failure> {
 fn work(way: &str, url: &str, job: &str, writers: &str, seconds: &str) -> Result<(), Failure> {
     real_time()?.block_on(async {
         let store = Store::at(url);
-        let distant = Distant::new(&store, 0..=0);
-        let client = distant.client(&store);
+        let distant = Distant::new(0..=0);
+        let client = store.client_through(&distant);
         let account = account::read(&client, KEY).await?;
         let contender = match Job::named(job)? {
             Job::Save => Box::new(Held::new(&client, account)),
