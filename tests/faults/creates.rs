@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
-use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition, TokenBucket};
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
 use aws_sdk_dynamodb::config::{self, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use dynalock::testing::Fault;
 use dynalock::{Error, Result, Retry, Table, Transaction, transact};
-use dynalock_tests::engines::table_name;
+use dynalock_tests::engines::retry_quota;
 use dynalock_tests::middleware::{Middleware, operation};
 use dynalock_tests::polling::{polled, together};
 use dynalock_tests::runtimes::retry;
@@ -156,8 +156,7 @@ impl Middleware for Overtaken {
 
 /// The client of a world, with a retry quota of its own and whatever else it is given.
 fn client(world: &World, configure: impl FnOnce(config::Builder) -> config::Builder) -> Client {
-    let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
-    let config = world.client.config().to_builder().retry_partition(retries);
+    let config = world.client.config().to_builder().retry_partition(retry_quota());
     Client::from_conf(configure(config).build())
 }
 

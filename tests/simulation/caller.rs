@@ -4,11 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{
-        SharedHttpClient,
-        retry::{RetryPartition, TokenBucket},
-        timeout::TimeoutConfig,
-    },
+    config::{SharedHttpClient, timeout::TimeoutConfig},
 };
 use dynalock_tests::{
     engines::Store,
@@ -60,14 +56,10 @@ impl Caller {
         let Setting { world, store, ledger, odds, keys, pause, .. } = setting;
         let mut dice = Rng::with_seed(seed);
         let line = Line::new(world, ledger, *odds, dice.u64(..));
-        // The SDK grants retries from one budget for the whole process, unless told otherwise.
-        let retries =
-            RetryPartition::custom(format!("{seed:x}")).token_bucket(TokenBucket::default()).build();
         let timeout = Duration::from_millis(dice.u64(300..3000));
         let config = store
             .config()
             .time_source(Clock(Arc::clone(world)))
-            .retry_partition(retries)
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(timeout).build())
             .http_client(line);
         let client = Client::from_conf(config.build());

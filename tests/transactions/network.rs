@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use dynalock::testing::{Fault, Faults, Reply};
-use dynalock_tests::engines::{Store, sdk_retries, table_name};
+use dynalock_tests::engines::{Store, sdk_retries};
 use dynalock_tests::middleware::{Middleware, operation};
 use dynalock_tests::runtimes::hasty;
 use fastrand::Rng;
@@ -19,10 +18,7 @@ const FAULTS: u32 = 12;
 /// A client of `store` behind a network of its own, whose faults are drawn from `seed`.
 pub(crate) fn client(store: &Store, seed: u64) -> Client {
     let (faults, dice) = (Faults::new(store.http_client()), Arc::new(Mutex::new(Rng::with_seed(seed))));
-    // The SDK grants retries from one budget for the whole process, unless told otherwise.
-    let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
-    let quick = hasty(sdk_retries(), Duration::from_millis(2));
-    let config = store.config().retry_config(quick).retry_partition(retries);
+    let config = store.config().retry_config(hasty(sdk_retries(), Duration::from_millis(2)));
     let network = Network { faults: faults.clone(), dice };
     Client::from_conf(config.http_client(network.wrap(faults)).build())
 }
