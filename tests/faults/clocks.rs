@@ -18,7 +18,7 @@ use dynalock_tests::runtimes::{each, time_is_real};
 
 use crate::calls::{Call, sdk_code, unknown_because_of};
 use crate::kinds::Kind;
-use crate::world::{World, always, both};
+use crate::world::{Testbed, World, always, both};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -135,7 +135,8 @@ async fn strict_ahead(
     let clock = Clock::new();
     let strict = Strict { clock: clock.clone(), ahead, freezes: Arc::default() };
     let http_client = strict.wrap(store.http_client());
-    let world = World::before(store, http_client, |config| configure(config.time_source(clock)));
+    let testbed = Testbed::before(store, http_client, |config| configure(config.time_source(clock)));
+    let world = World::on(testbed);
     world.prepare().await;
     (world, strict)
 }

@@ -1,5 +1,6 @@
 //! What the tests share: the stores they run against, and what records, delays or loses requests on the way there.
 
+pub mod account;
 pub mod credentials;
 pub mod engines;
 pub mod gauge;
@@ -12,6 +13,7 @@ pub mod polling;
 pub mod recording;
 pub mod runtimes;
 pub mod stalling;
+pub mod testbed;
 pub mod transit;
 
 /// A struct `$name`, versioned by what another crate calls `$dynalock`.

@@ -8,7 +8,7 @@ use dynalock_tests::{
 };
 use serde_json::Value;
 
-use crate::world::{Account, account};
+use crate::accounts::Account;
 
 pub(crate) struct Stage {
     /// The client under test, of which everything is recorded.
@@ -31,7 +31,7 @@ impl Stage {
         let (accounts, rival) = (Table::new(&client, &name), Table::<Account>::new(&rivals_client, &name));
         rival.create_table().await.unwrap();
         for (id, balance) in balances {
-            rival.create(&mut account(id, balance)).await.unwrap();
+            rival.create(&mut Account::new(id, balance)).await.unwrap();
         }
         Self { client, accounts, rival, rivals_client, recording }
     }

@@ -13,15 +13,14 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValuesOnConditionCheckFailure::AllOld, TransactWriteItem, Update,
 };
-use dynalock::{Retry, Table, Versioned, transact};
+use dynalock::{Retry, Table, transact};
+use dynalock_benches::account::{Account, TABLE, read};
 use dynalock_benches::latency::Distant;
 use dynalock_benches::{Failure, ended};
 use dynalock_tests::{engines::Store, recording::Recording};
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-const TABLE: &str = "accounts";
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const EACH: i64 = 1000;
 const TOTAL: i64 = 4 * EACH;
@@ -145,20 +144,11 @@ async fn work(side: Side, client: Client, seed: u64, end: Instant) -> Result<(u3
     Ok((commits, longest))
 }
 
-#[derive(Serialize, Deserialize, Versioned)]
-struct Account {
-    #[dynalock(partition_key)]
-    id: String,
-    balance: i64,
-    #[dynalock(version)]
-    version: u64,
-}
-
 async fn bank(client: &Client) -> Result<Table<Account>, Failure> {
     let accounts = Table::<Account>::new(client, TABLE);
     accounts.create_table().await?;
     for id in ACCOUNTS {
-        accounts.create(&mut Account { id: id.into(), balance: EACH, version: 0 }).await?;
+        accounts.create(&mut Account::new(id, EACH)).await?;
     }
     Ok(accounts)
 }
@@ -194,12 +184,6 @@ async fn transfer_by_hand(client: &Client, from: &str, to: &str) -> Result<(), F
         sleep(limit.mul_f64(fastrand::f64())).await;
         limit = MAX_DELAY.min(limit * 2);
     }
-}
-
-async fn read(client: &Client, id: &str) -> Result<Account, Failure> {
-    let request = client.get_item().table_name(TABLE).consistent_read(true);
-    let output = request.key("id", AttributeValue::S(id.to_owned())).send().await?;
-    Ok(serde_dynamo::from_item(output.item.ok_or("no account")?)?)
 }
 
 fn update(account: &Account) -> Result<TransactWriteItem, Failure> {
