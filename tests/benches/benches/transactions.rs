@@ -15,11 +15,12 @@ use aws_sdk_dynamodb::types::{
 };
 use dynalock::{Retry, Table, transact};
 use dynalock_benches::account::{Account, TABLE, read};
+use dynalock_benches::backoff::{Backoff, Limits};
 use dynalock_benches::latency::Distant;
 use dynalock_benches::{Failure, ended};
 use dynalock_tests::{engines::Store, recording::Recording};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const EACH: i64 = 1000;
@@ -29,9 +30,8 @@ const MILLISECONDS: u64 = 4;
 const VIRTUAL: Duration = Duration::from_secs(30);
 const REAL: Duration = Duration::from_secs(5);
 
-/// The back-off of both sides: that of [`Retry::default`].
-const FIRST_DELAY: Duration = Duration::from_millis(10);
-const MAX_DELAY: Duration = Duration::from_secs(1);
+/// The back-off of both sides, as often and as long as it takes.
+const PATIENT: Limits = Limits { attempts: u32::MAX, deadline: Duration::from_hours(1), ..Limits::USUAL };
 
 fn main() -> ExitCode {
     ended(compare())
@@ -162,14 +162,13 @@ async fn transfer(client: &Client, accounts: &Table<Account>, from: &str, to: &s
         tx.save(accounts, from)?;
         tx.save(accounts, to)
     });
-    // As often and as long as it takes, like the loop by hand.
-    let patient = Retry::default().attempts(u32::MAX).deadline(Duration::MAX);
-    transfer.retry(patient.backoff(FIRST_DELAY, MAX_DELAY)).await
+    let Limits { first, max, attempts, deadline } = PATIENT;
+    transfer.retry(Retry::default().backoff(first, max).attempts(attempts).deadline(deadline)).await
 }
 
 /// The loop that one writes without dynalock.
 async fn transfer_by_hand(client: &Client, from: &str, to: &str) -> Result<(), Failure> {
-    let mut limit = FIRST_DELAY;
+    let mut backoff = Backoff::new(PATIENT);
     loop {
         let (mut from, mut to) = (read(client, from).await?, read(client, to).await?);
         from.balance -= 1;
@@ -181,8 +180,9 @@ async fn transfer_by_hand(client: &Client, from: &str, to: &str) -> Result<(), F
             Err(aws_sdk_dynamodb::Error::TransactionCanceledException(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        sleep(limit.mul_f64(fastrand::f64())).await;
-        limit = MAX_DELAY.min(limit * 2);
+        if !backoff.wait().await {
+            return Err("the others were faster for an hour".into());
+        }
     }
 }
 

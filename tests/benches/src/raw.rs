@@ -28,7 +28,8 @@ impl FairLoop {
     }
 
     async fn add(&self, id: &str) -> Result<Answer, Failure> {
-        let (mut backoff, mut immediate) = (Backoff::dynalock(), Policy::DYNALOCK.immediate);
+        let (mut backoff, mut immediate) =
+            (Backoff::new(Policy::DYNALOCK.limits()), Policy::DYNALOCK.immediate);
         let mut account = read(&self.0, id).await?;
         while let Some(theirs) = write(&self.0, &account, Stamp::Left).await? {
             if immediate > 0 {

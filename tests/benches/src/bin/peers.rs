@@ -15,6 +15,7 @@ use std::{env, thread};
 use aws_sdk_dynamodb::Client;
 use dynalock::Table;
 use dynalock_benches::account::{self, Account, TABLE};
+use dynalock_benches::backoff::Limits;
 use dynalock_benches::contender::{Answer, BoxFuture, Contender, Way};
 use dynalock_benches::crowd::{self, Tally};
 use dynalock_benches::document::significant;
@@ -24,6 +25,7 @@ use dynalock_benches::latency::{Distant, Traffic};
 use dynalock_benches::process::Process;
 use dynalock_benches::{Failure, ended, real_time, results};
 use dynalock_tests::engines::{self, Store};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
@@ -122,8 +124,11 @@ impl Programs<'_> {
             }
             Library::Toasty => Command::new(self.toasty),
             Library::PynamoDb => {
+                let Limits { first, max, attempts, deadline } = Limits::USUAL;
+                let limits =
+                    json!([first.as_secs_f64(), max.as_secs_f64(), attempts, deadline.as_secs_f64()]);
                 let mut command = Command::new(self.python);
-                command.arg(self.pynamodb);
+                command.arg(self.pynamodb).arg(limits.to_string());
                 command
             }
         })
