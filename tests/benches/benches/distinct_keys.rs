@@ -7,9 +7,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dynalock_benches::contender::Way;
 use dynalock_benches::figures::DistinctKeys;
 use dynalock_benches::latency::Distant;
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, account, crowd, ended, results};
 use dynalock_tests::engines::Store;
 

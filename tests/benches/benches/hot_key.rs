@@ -8,10 +8,10 @@ use std::iter::repeat_n;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dynalock_benches::contender::Way;
 use dynalock_benches::crowd::{Load, Tally};
 use dynalock_benches::latency::Distant;
 use dynalock_benches::summary::{Clock, Setting, Summary};
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, account, crowd, ended, results};
 use dynalock_tests::engines::Store;
 

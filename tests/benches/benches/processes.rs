@@ -11,11 +11,11 @@ use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dynalock_benches::contender::Way;
 use dynalock_benches::crowd::{Load, Tally};
 use dynalock_benches::latency::Distant;
 use dynalock_benches::process::Process;
 use dynalock_benches::summary::{Clock, Setting, Summary};
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, account, crowd, ended, real_time, results};
 use dynalock_tests::engines::{self, Store};
 

@@ -29,6 +29,7 @@ pub mod sdk;
 pub mod summary;
 pub mod target;
 mod throttling;
+pub mod way;
 
 /// Why a benchmark was ended.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -16,13 +16,14 @@ use aws_sdk_dynamodb::Client;
 use dynalock::Table;
 use dynalock_benches::account::{self, Account, TABLE};
 use dynalock_benches::backoff::Limits;
-use dynalock_benches::contender::{Answer, BoxFuture, Contender, Way};
+use dynalock_benches::contender::{Adder, Answer};
 use dynalock_benches::crowd::{self, Tally};
 use dynalock_benches::document::significant;
 use dynalock_benches::figures::Sheet;
 use dynalock_benches::front::Front;
 use dynalock_benches::latency::{Distant, Traffic};
 use dynalock_benches::process::Process;
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, ended, real_time, results};
 use dynalock_tests::engines::{self, Store};
 use serde_json::json;
@@ -326,17 +327,11 @@ impl Held {
     }
 }
 
-impl Contender for Held {
-    fn colleague(&self) -> Box<dyn Contender> {
-        Box::new(self.clone())
-    }
-
-    fn add<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(async {
-            let mut account = self.account.lock().await;
-            account.balance += 1;
-            self.accounts.save(&mut account).await?;
-            Ok(Answer::Added)
-        })
+impl Adder for Held {
+    async fn add(&self, _: &str) -> Result<Answer, Failure> {
+        let mut account = self.account.lock().await;
+        account.balance += 1;
+        self.accounts.save(&mut account).await?;
+        Ok(Answer::Added)
     }
 }

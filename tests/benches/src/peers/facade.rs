@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::account::TABLE;
-use crate::contender::{Answer, BoxFuture, Contender};
+use crate::contender::{Adder, Answer};
 use crate::peers::retried;
 
 attribute_definitions! {
@@ -72,12 +72,8 @@ impl Facade {
     }
 }
 
-impl Contender for Facade {
-    fn colleague(&self) -> Box<dyn Contender> {
-        Box::new(self.clone())
-    }
-
-    fn add<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(retried(|| self.attempt(id)))
+impl Adder for Facade {
+    async fn add(&self, id: &str) -> Result<Answer, Failure> {
+        retried(|| self.attempt(id)).await
     }
 }

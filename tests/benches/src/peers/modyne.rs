@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::account::TABLE;
-use crate::contender::{Answer, BoxFuture, Contender};
+use crate::contender::{Adder, Answer};
 use crate::peers::retried;
 
 /// The contender, which is what this crate calls a table.
@@ -87,12 +87,8 @@ impl Modyne {
     }
 }
 
-impl Contender for Modyne {
-    fn colleague(&self) -> Box<dyn Contender> {
-        Box::new(self.clone())
-    }
-
-    fn add<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(retried(|| self.attempt(id)))
+impl Adder for Modyne {
+    async fn add(&self, id: &str) -> Result<Answer, Failure> {
+        retried(|| self.attempt(id)).await
     }
 }
