@@ -6,6 +6,7 @@ use tokio::runtime::Runtime;
 
 pub mod account;
 pub mod backoff;
+pub mod callgrind;
 pub mod calls;
 pub mod canned;
 pub mod contender;
