@@ -92,8 +92,19 @@ impl Stage {
 
     /// Deletes an item past the library.
     pub(crate) async fn remove(&self, key: Value) {
-        let Attributes(key) = key.into();
-        self.rival.delete_item().table_name(&self.name).set_key(Some(key)).send().await.unwrap();
+        remove(&self.rival, &self.name, key).await;
+    }
+
+    /// Lets another application store `item` before the next `operation`.
+    pub(crate) fn put_before(&self, operation: &'static str, item: Value) {
+        let (rival, name) = (self.rival.clone(), self.name.clone());
+        self.wire.before(operation, async move { put(&rival, &name, item).await });
+    }
+
+    /// Lets another application delete the item with this key before the next `operation`.
+    pub(crate) fn remove_before(&self, operation: &'static str, key: Value) {
+        let (rival, name) = (self.rival.clone(), self.name.clone());
+        self.wire.before(operation, async move { remove(&rival, &name, key).await });
     }
 
     /// The item with this key, past the library.
@@ -143,6 +154,11 @@ impl From<Item> for Attributes {
 pub(crate) async fn put(client: &Client, table: &str, item: impl Into<Attributes>) {
     let Attributes(item) = item.into();
     client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+}
+
+async fn remove(client: &Client, table: &str, key: Value) {
+    let Attributes(key) = key.into();
+    client.delete_item().table_name(table).set_key(Some(key)).send().await.unwrap();
 }
 
 pub(crate) fn text(text: &str) -> AttributeValue {
