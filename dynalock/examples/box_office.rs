@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_is_overtaken_too_often_is_told_to_try_again() {
-        let (office, faults, other) = offices(Retry::never()).await;
+        let (office, faults, other) = offices(Retry::none()).await;
         let writing = faults.hold_up("UpdateItem");
         let meanwhile = async {
             writing.reached().await;
@@ -157,7 +157,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_three_seconds() {
         let (office, faults, other) = offices(Retry::default().deadline(Duration::from_secs(3))).await;
-        faults.script("UpdateItem", vec![Fault::Hang; 10]);
+        faults.script("UpdateItem", vec![Fault::NeverReplies; 10]);
         let begun = Instant::now();
         let sold = office.sell("jazz", "alice").await;
         assert!(matches!(sold, Err(NoTicket::Unknown)), "{sold:?}");

@@ -189,7 +189,7 @@ async fn a_condition_holds_or_not_for_each_item() {
 async fn no_items_make_no_requests_and_no_answers() {
     let (stage, table) = Stage::of::<Account>().await;
     let mut none: [Account; 0] = [];
-    assert!(table.save_all(&mut none).on_each(|_, _| panic!("told of none")).await.is_empty());
+    assert!(table.save_all(&mut none).on_completed(|_, _| panic!("told of none")).await.is_empty());
     assert!(table.create_all(&mut none).concurrency(1).await.into_result().unwrap().is_empty());
     assert!(table.delete_all(&none).deadline(Duration::ZERO).await.failures().next().is_none());
     assert_eq!(stage.sent(), [""; 0]);
@@ -204,7 +204,7 @@ async fn items_with_one_key_are_written_one_after_the_other() {
 
     slow("PutItem");
     let (mut held, mut order) = (twice(), Vec::new());
-    let created = table.create_all(&mut held).on_each(|place, _| order.push(place)).await;
+    let created = table.create_all(&mut held).on_completed(|place, _| order.push(place)).await;
     assert_eq!(words(&created), ["ok", "ok", "exists", "ok"]);
     assert_eq!(order[..2], [1, 0], "those behind an item that waits wait as well");
     assert_eq!(stored(&table, 3).await, [Some((0, 1)), Some((1, 1)), Some((2, 1))]);
@@ -276,7 +276,7 @@ async fn whoever_observes_is_told_of_each_item_when_it_has_ended() {
     let mut told = Vec::new();
     let begun = Instant::now();
     let observe = |place, outcome: &Result<()>| told.push((place, outcome.is_ok(), begun.elapsed()));
-    let saved = table.save_all(&mut held).on_each(|_, _| panic!("replaced")).on_each(observe).await;
+    let saved = table.save_all(&mut held).on_completed(|_, _| panic!("replaced")).on_completed(observe).await;
     assert_eq!(told.len(), 20);
     assert_eq!(told[19], (0, true, 40 * MS), "the slow one is the last");
     told.sort_unstable();
@@ -349,7 +349,7 @@ async fn a_batch_that_is_dropped_sends_nothing_more_and_leaves_no_object_in_doub
     fill(&stage, 1, 100).await;
     let mut held = accounts_at(1, 100);
     let mut told = Vec::new();
-    let save = table.save_all(&mut held).concurrency(4).on_each(|place, _| told.push(place));
+    let save = table.save_all(&mut held).concurrency(4).on_completed(|place, _| told.push(place));
     assert!(timeout(35 * MS, save.into_future()).await.is_err());
     let applied: Vec<u64> =
         stored(&stage.table(), 100).await.into_iter().map(|item| item.unwrap().1).collect();
@@ -409,7 +409,7 @@ async fn ten_thousand_items_are_built_and_sent_a_few_at_a_time() {
     let mut held: Vec<_> =
         (0..COUNT).map(|value| Counted { id: format!("c{value}"), value, version: 0 }).collect();
     let mut told = 0;
-    let create = table.create_all(&mut held).concurrency(50).on_each(|_, _| {
+    let create = table.create_all(&mut held).concurrency(50).on_completed(|_, _| {
         told += 1;
         let ahead = BUILT.load(Ordering::Relaxed) - (told - 1);
         assert!(ahead <= 51, "{ahead} requests are built and not answered");

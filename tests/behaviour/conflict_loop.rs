@@ -128,7 +128,7 @@ async fn the_deadline_ends_with_the_conflict() {
 #[tokio::test(start_paused = true)]
 async fn the_tables_retry_holds_where_a_call_says_nothing() {
     let (stage, accounts) = stage().await;
-    let accounts = accounts.with_retry(Retry::never());
+    let accounts = accounts.with_retry(Retry::none());
     rival_writes(&stage, 2);
     let error = accounts.update("alice", |account| account.balance += 1).await.unwrap_err();
     assert!(matches!(error, Error::Conflict(_)), "{error:?}");

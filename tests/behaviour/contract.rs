@@ -84,7 +84,7 @@ async fn the_other_calls_work() -> dynalock::Result<()> {
         .save(&mut alice)
         .condition(Condition::new("balance >= :min").value(":min", 10))
         .condition(Condition::new("#i = :id").name("#i", "id").value(":id", &name))
-        .retry(Retry::never())
+        .retry(Retry::none())
         .await?;
     let patient = Retry::default().attempts(20).deadline(Duration::from_secs(5));
     let alice = accounts.update(&name, |a| a.balance += 5).retry(patient).await?;
@@ -143,7 +143,7 @@ async fn every_call_can_be_spawned() {
         accounts.replace(&mut bob).await?;
         accounts.touch(&mut bob).await?;
         let mut others = [account("carol"), account("dave")];
-        accounts.create_all(&mut others).on_each(|place, _| assert!(place < 2)).await.into_result()?;
+        accounts.create_all(&mut others).on_completed(|place, _| assert!(place < 2)).await.into_result()?;
         accounts.save_all(&mut others).concurrency(1).await.into_result()?;
         accounts.delete_all(&others).retry(Retry::default()).await.into_result()?;
         accounts.delete(&bob).condition(Condition::new("attribute_exists(id)")).await
@@ -182,7 +182,7 @@ async fn a_batch_takes_whatever_holds_its_objects() -> dynalock::Result<()> {
 
     let mut failed = Vec::new();
     let stale = [account("a"), Account { version: 2, ..account("b") }];
-    let deleted = accounts.delete_all(&stale).on_each(|place, outcome| {
+    let deleted = accounts.delete_all(&stale).on_completed(|place, outcome| {
         if outcome.is_err() {
             failed.push(place);
         }
@@ -259,12 +259,12 @@ async fn calls_and_their_futures_are_send_and_small() {
         accounts.touch(&mut alice);
         accounts.delete(&alice);
         accounts.create_all([&mut alice]);
-        accounts.save_all([&mut alice]).on_each(|_, _| {});
+        accounts.save_all([&mut alice]).on_completed(|_, _| {});
         accounts.delete_all([&alice]);
         accounts.update("alice", |a| a.balance += 1);
         accounts.try_update("alice", |_| Ok::<_, Error>(()));
         accounts.update_or_create("alice", || account("alice"), |_| {});
-        accounts.save(&mut alice).condition(Condition::new("a = :a").value(":a", 1)).retry(Retry::never());
+        accounts.save(&mut alice).condition(Condition::new("a = :a").value(":a", 1)).retry(Retry::none());
     }
     is_send(accounts.create_table()).await.unwrap();
 }

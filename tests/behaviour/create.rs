@@ -137,6 +137,9 @@ async fn in_a_transaction_a_create_is_refused_as_any_other() {
     let Error::AlreadyExists(conflict) = &error else { panic!("{error:?}") };
     assert_eq!((conflict.table(), conflict.expected(), conflict.actual()), (accounts.name(), 0, Some(3)));
     assert_eq!(conflict.current::<Account>().unwrap().balance, 5);
-    assert_eq!((conflict.action(), conflict.reasons(), conflict.others().len()), (None, &[][..], 0));
+    assert_eq!(
+        (conflict.action_index(), conflict.cancellation_reasons(), conflict.other_refusals().len()),
+        (None, &[][..], 0)
+    );
     assert!(!error.to_string().contains("action"), "{error}");
 }

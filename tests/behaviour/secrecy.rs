@@ -218,8 +218,8 @@ async fn lost_and_broken_replies_keep_the_item() {
     let faults = [
         Fault::ReplyLost,
         Fault::Truncated,
-        Fault::BrokenOff,
-        Fault::Hang,
+        Fault::BodyCutOff,
+        Fault::NeverReplies,
         Fault::After(Reply::internal_server_error()),
         Fault::Instead(Reply::new(400, "AccessDeniedException")),
     ];
@@ -263,7 +263,7 @@ async fn calls_and_writes_keep_the_item() {
     hides(&table.create(&mut object).condition(condition()).in_transaction());
     hides(&table.save(&mut object).condition(condition()));
     hides(&table.delete(&object).condition(condition()));
-    hides(&table.save_all([&mut object]).condition(condition()).on_each(|_, _| {}));
+    hides(&table.save_all([&mut object]).condition(condition()).on_completed(|_, _| {}));
     hides(&table.delete_all([&object]).condition(condition()));
     hides(&table.save_all([&mut object]).await);
     hides(&table.update(key(), |_| {}).condition(condition()));

@@ -11,7 +11,7 @@ use crate::fixtures::Account;
 
 fn accounts(url: &str) -> Table<Account> {
     let config = Store::at(url).config().retry_config(RetryConfig::disabled());
-    Table::new(&Client::from_conf(config.build()), "accounts").with_retry(Retry::never())
+    Table::new(&Client::from_conf(config.build()), "accounts").with_retry(Retry::none())
 }
 
 fn account() -> Account {

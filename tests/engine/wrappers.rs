@@ -55,7 +55,7 @@ async fn what_is_lost_on_the_way_there_never_reaches_the_store() {
 async fn what_is_lost_on_the_way_back_was_applied() {
     let (client, faults, recording) = scripted().await;
     let error = Fault::After(Reply::internal_server_error());
-    for lost in [Fault::ReplyLost, Fault::BrokenOff, error] {
+    for lost in [Fault::ReplyLost, Fault::BodyCutOff, error] {
         faults.script("UpdateItem", [lost.clone()]);
         let before = recording.count("UpdateItem");
         let n = count(&client).await;
@@ -71,7 +71,7 @@ async fn what_is_lost_on_the_way_back_was_applied() {
 #[tokio::test(start_paused = true)]
 async fn the_sdk_tells_a_broken_reply_from_a_truncated_one() {
     let (client, faults, recording) = scripted().await;
-    faults.script("PutItem", [const { Fault::BrokenOff }; 3]);
+    faults.script("PutItem", [const { Fault::BodyCutOff }; 3]);
     faults.script("PutItem", [Fault::Truncated]);
     let put = client.put_item().table_name(TABLE).item("id", text("alice"));
 
@@ -92,13 +92,13 @@ async fn a_hanging_reply_ends_with_the_attempts_timeout() {
     let config = client.config().to_builder().timeout_config(attempt.build());
     let hasty = Client::from_conf(config.retry_config(RetryConfig::disabled()).build());
 
-    faults.script("UpdateItem", [Fault::Hang]);
+    faults.script("UpdateItem", [Fault::NeverReplies]);
     let start = Instant::now();
     assert!(add_one(&hasty).await.is_err());
     assert_eq!(start.elapsed().as_secs(), 2);
     assert_eq!(count(&client).await, 1, "applied");
 
-    faults.script("UpdateItem", [Fault::Hang]);
+    faults.script("UpdateItem", [Fault::NeverReplies]);
     // No longer: by the clock on the wall, which does not stand still, the SDK ends what has stalled for some seconds.
     timeout(Duration::from_mins(1), add_one(&client)).await.expect_err("waits for ever");
 }

@@ -82,12 +82,12 @@ impl Call {
             Self::Save => table.save_all(held),
             Self::Delete => {
                 let delete = table.delete_all(&*held).retry(retry(&[])).concurrency(concurrency);
-                let deleted = delete.on_each(|place, _| told.add(place)).await;
+                let deleted = delete.on_completed(|place, _| told.add(place)).await;
                 return deleted.iter().map(|outcome| end(outcome, gone)).collect();
             }
         };
         let write = write.retry(retry(&[])).concurrency(concurrency);
-        let written = write.on_each(|place, _| told.add(place)).await;
+        let written = write.on_completed(|place, _| told.add(place)).await;
         written.iter().map(|outcome| end(outcome, |()| End::Ok)).collect()
     }
 }

@@ -352,7 +352,7 @@ async fn a_create_in_doubt_is_looked_for_until_a_read_succeeds() {
     // Where no read is answered in time, that is the cause.
     let world = World::new().await;
     world.faults.script("PutItem", [breakdown_after()]);
-    world.faults.script("GetItem", vec![Fault::Hang; 100]);
+    world.faults.script("GetItem", vec![Fault::NeverReplies; 100]);
     let short = Retry::default().deadline(Duration::from_secs(1));
     let error = world.table.create(&mut Account::bob()).retry(short).await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");

@@ -36,7 +36,7 @@ async fn a_store_that_refuses_connections_until_the_end_has_applied_nothing() {
 #[tokio::test(start_paused = true)]
 async fn requests_lost_until_the_end_leave_the_outcome_unknown() {
     for call in Call::ALL {
-        for fault in [Fault::RequestLost, Fault::HungUp, breakdown()] {
+        for fault in [Fault::RequestLost, Fault::ClosedByServer, breakdown()] {
             let world = World::new().await;
             world.faults.script(call.operation(), always(&fault));
             let begun = Instant::now();
@@ -69,20 +69,20 @@ async fn a_call_makes_no_more_attempts_than_it_may() {
     }
 }
 
-/// `Retry::never` leaves the SDK's own retries, and nothing else.
+/// `Retry::none` leaves the SDK's own retries, and nothing else.
 #[tokio::test(start_paused = true)]
 async fn never_means_one_attempt() {
     for call in Call::ALL {
         let world = World::with(|config| config.retry_config(RetryConfig::disabled())).await;
         world.faults.script(call.operation(), [throttled()]);
-        let ended = call.run_with(&world, Retry::never()).await;
+        let ended = call.run_with(&world, Retry::none()).await;
         ended.assert_refused(call, &world, |error| sdk_code(error).is_some()).await;
         assert_eq!(world.sent.count(call.operation()), 1, "{call:?}");
     }
     for call in Call::ALL {
         let world = World::with(|config| config.retry_config(RetryConfig::disabled())).await;
         world.faults.script(call.operation(), [Fault::ReplyLost]);
-        let ended = call.run_with(&world, Retry::never()).await;
+        let ended = call.run_with(&world, Retry::none()).await;
         if call.creates() {
             // The read that looks for it is no attempt.
             ended.assert_lost(call, &world).await;
@@ -119,7 +119,7 @@ async fn a_call_ends_by_its_deadline_though_every_reply_hangs() {
     let second = Duration::from_secs(1);
     for (call, stamps) in both(Call::ALL) {
         let world = World::of(stamps).await;
-        world.faults.script(call.operation(), always(&Fault::Hang));
+        world.faults.script(call.operation(), always(&Fault::NeverReplies));
         let begun = Instant::now();
         let ended = call.run_with(&world, within(Retry::default(), second)).await;
         assert_eq!(call.applies(&world).await, 1, "{call:?}");
@@ -183,7 +183,7 @@ pub(crate) async fn a_dead_connection_costs_an_attempt_and_not_the_call() {
     each(cases, |(kind, operation, deadline)| async move {
         let deadline = Duration::from_millis(deadline);
         let world = World::new().await;
-        world.faults.script(operation, [Fault::Hang]);
+        world.faults.script(operation, [Fault::NeverReplies]);
         let begun = Instant::now();
         let answer = kind.run(&world, Retry::default().deadline(deadline)).await;
         assert!(answer.is_ok(), "{kind:?}, {operation} within {deadline:?}: {answer:?}");
@@ -220,7 +220,7 @@ async fn what_had_no_answer_is_sent_again_at_once() {
         }
         for operation in kind.operations() {
             let world = World::new().await;
-            world.faults.script(operation, [Fault::Hang]);
+            world.faults.script(operation, [Fault::NeverReplies]);
             let begun = Instant::now();
             let retry = Retry::default().attempt_timeout(Duration::from_millis(300));
             kind.run(&world, retry).await.unwrap();
@@ -235,7 +235,7 @@ async fn reading_and_writing_share_one_deadline() {
     for call in Call::ALL.into_iter().filter(|call| call.reads_first()) {
         let world = World::new().await;
         world.faults.script("GetItem", [Fault::Delay(Duration::from_millis(900))]);
-        world.faults.script(call.operation(), always(&Fault::Hang));
+        world.faults.script(call.operation(), always(&Fault::NeverReplies));
         let begun = Instant::now();
         let ended = call.run_with(&world, within(Retry::default(), Duration::from_secs(1))).await;
         let unknown = matches!(ended.result, Err(Error::OutcomeUnknown(_)));
@@ -249,7 +249,7 @@ async fn reading_and_writing_share_one_deadline() {
 async fn a_hanging_reply_is_given_up_after_the_timeout_for_one_answer() {
     for (call, stamps) in both(Call::ALL) {
         let world = World::of(stamps).await;
-        world.faults.script(call.operation(), [Fault::Hang]);
+        world.faults.script(call.operation(), [Fault::NeverReplies]);
         let begun = Instant::now();
         let retry = Retry::default().attempt_timeout(Duration::from_millis(700));
         call.run_with(&world, retry).await.assert_lost(call, &world).await;
@@ -262,7 +262,7 @@ async fn a_hanging_reply_is_given_up_after_the_timeout_for_one_answer() {
 async fn assert_cut_off(timeouts: TimeoutConfig, within: Duration) {
     for (call, stamps) in both(Call::ALL) {
         let world = World { stamps, ..World::with(|config| config.timeout_config(timeouts.clone())).await };
-        world.faults.script(call.operation(), [Fault::Hang]);
+        world.faults.script(call.operation(), [Fault::NeverReplies]);
         let begun = Instant::now();
         call.run(&world).await.assert_lost(call, &world).await;
         let took = begun.elapsed();
@@ -281,7 +281,7 @@ async fn the_clients_own_shorter_attempt_timeout_is_kept() {
 async fn the_clients_own_longer_attempt_timeout_gives_way() {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(20)).build();
     let world = World::with(|config| config.timeout_config(timeouts)).await;
-    world.faults.script("UpdateItem", [Fault::Hang]);
+    world.faults.script("UpdateItem", [Fault::NeverReplies]);
     let begun = Instant::now();
     let retry = Retry::default().attempt_timeout(Duration::from_secs(4));
     Call::Save.run_with(&world, retry).await.assert_lost(Call::Save, &world).await;

@@ -47,7 +47,7 @@ pub(crate) async fn a_denied_item_costs_one_request_and_is_remembered_for_the_ta
 async fn a_denied_item_is_no_attempt() {
     for call in Call::ALL {
         let world = denied(Stamps::On).await;
-        call.run_with(&world, Retry::never()).await.assert_applied(call, &world).await;
+        call.run_with(&world, Retry::none()).await.assert_applied(call, &world).await;
         assert_eq!(wishes(&world, call), ["ALL_OLD", "NONE"], "{call:?}");
     }
 }
@@ -68,7 +68,7 @@ pub(crate) async fn a_denied_item_changes_nothing_about_the_rest_of_the_request(
 /// A refusal is definite, so a lost reply before it is found out by the read, and none means a clean answer.
 pub(crate) async fn a_lost_reply_is_found_out_by_one_consistent_read() {
     each(both(Call::ALL), |(call, stamps)| async move {
-        for lost in [Fault::ReplyLost, Fault::Hang, Fault::Truncated] {
+        for lost in [Fault::ReplyLost, Fault::NeverReplies, Fault::Truncated] {
             let world = denied(stamps).await;
             call.run_into(&world, &[lost]).await.assert_lost(call, &world).await;
             let reads: Vec<_> =

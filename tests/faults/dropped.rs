@@ -79,10 +79,10 @@ pub(crate) async fn a_call_dropped_at_any_poll_of_its_retries_is_applied_at_most
         [
             vec![Fault::ReplyLost],
             vec![Fault::RequestLost],
-            vec![Fault::Hang],
+            vec![Fault::NeverReplies],
             vec![Fault::Truncated, breakdown()],
             vec![conflict(), conflict(), conflict()],
-            vec![Fault::ConnectionRefused, breakdown(), conflict(), Fault::ReplyLost, Fault::Untold],
+            vec![Fault::ConnectionRefused, breakdown(), conflict(), Fault::ReplyLost, Fault::ItemWithheld],
         ]
     };
     each(Call::ALL.map(|call| (call, scripts())), |(call, scripts)| async move {

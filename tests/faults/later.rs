@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dynalock::testing::Fault;
-use dynalock::{Error, Retry, Unknown};
+use dynalock::{Error, Retry, UnknownOutcome};
 use dynalock_tests::runtimes::sdk_attempts;
 
 use crate::calls::Call;
@@ -13,21 +13,21 @@ use crate::world::{Account, Stamps, World};
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// Runs `call` into `fault` until it gives up without knowing.
-async fn unknown(call: Call, world: &World, fault: Fault) -> Box<Unknown> {
+async fn unknown(call: Call, world: &World, fault: Fault) -> Box<UnknownOutcome> {
     // As many as the SDK makes for one attempt of ours, or for the read after a create, so that none of them finds anything out.
     if call.creates() {
         call.strike(world, &fault, vec![Fault::RequestLost; sdk_attempts()]);
     } else {
         world.faults.script(call.operation(), vec![fault; sdk_attempts()]);
     }
-    match call.run_with(world, Retry::never()).await.result {
+    match call.run_with(world, Retry::none()).await.result {
         Err(Error::OutcomeUnknown(unknown)) => unknown,
         other => panic!("{call:?}: {other:?}"),
     }
 }
 
 /// What a read with the SDK says.
-async fn found_out(unknown: &Unknown, world: &World) -> Option<bool> {
+async fn found_out(unknown: &UnknownOutcome, world: &World) -> Option<bool> {
     let read = world.store.client().get_item().table_name(unknown.table());
     let read = read.set_key(Some(unknown.key().clone())).consistent_read(true);
     unknown.was_applied(read.send().await.unwrap().item.as_ref())
@@ -53,7 +53,7 @@ async fn a_write_whose_stamp_is_there_was_applied() {
 async fn a_write_whose_version_another_one_made_was_not_applied_and_never_will_be() {
     for call in Call::CHANGES {
         let world = World::new().await;
-        let unknown = unknown(call, &world, Fault::Late(MINUTE)).await;
+        let unknown = unknown(call, &world, Fault::DeliveredLate(MINUTE)).await;
         world.rival.update("alice", |alice| alice.balance = -1).await.unwrap();
         assert_eq!(found_out(&unknown, &world).await, Some(false), "{call:?}");
         tokio::time::sleep(2 * MINUTE).await;
@@ -84,14 +84,14 @@ async fn a_version_of_ours_without_our_stamp_is_another_writers() {
 async fn an_item_at_the_expected_version_says_nothing_yet() {
     for call in Call::CHANGES {
         let world = World::new().await;
-        let unknown = unknown(call, &world, Fault::Late(MINUTE)).await;
+        let unknown = unknown(call, &world, Fault::DeliveredLate(MINUTE)).await;
         assert_eq!((unknown.expected(), unknown.intended()), (1, Some(2)));
         assert_eq!(found_out(&unknown, &world).await, None, "{call:?}");
         tokio::time::sleep(2 * MINUTE).await;
         assert_eq!(found_out(&unknown, &world).await, Some(true), "{call:?}: it came after all");
     }
     let world = World::new().await;
-    let unknown = unknown(Call::Create, &world, Fault::Late(MINUTE)).await;
+    let unknown = unknown(Call::Create, &world, Fault::DeliveredLate(MINUTE)).await;
     assert_eq!(found_out(&unknown, &world).await, None);
     tokio::time::sleep(2 * MINUTE).await;
     assert_eq!(found_out(&unknown, &world).await, Some(true));
@@ -103,7 +103,7 @@ async fn a_condition_that_does_not_hold_at_the_expected_version_says_nothing_yet
     let world = World::new().await;
     world.faults.script("UpdateItem", vec![Fault::RequestLost; sdk_attempts()]);
     let rich = dynalock::Condition::new("balance > :least").value(":least", 1000);
-    let error = world.table.touch(&mut Account::alice()).condition(rich).retry(Retry::never()).await;
+    let error = world.table.touch(&mut Account::alice()).condition(rich).retry(Retry::none()).await;
     let Err(Error::OutcomeUnknown(unknown)) = error else { panic!("{error:?}") };
     assert_eq!(found_out(&unknown, &world).await, None);
 }

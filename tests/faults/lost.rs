@@ -9,13 +9,13 @@ use crate::world::{Account, World, both, breakdown, breakdown_after, leaves_doub
 
 /// Faults that strike before the store sees the request.
 pub(crate) fn before_the_store() -> [Fault; 4] {
-    [Fault::ConnectionRefused, Fault::RequestLost, Fault::HungUp, breakdown()]
+    [Fault::ConnectionRefused, Fault::RequestLost, Fault::ClosedByServer, breakdown()]
 }
 
 /// Faults that strike after the store carried out the request.
 pub(crate) fn after_the_store() -> [Fault; 6] {
     let strange = Fault::After(Reply::new(400, "RequestAborted"));
-    [Fault::ReplyLost, breakdown_after(), Fault::Hang, Fault::BrokenOff, Fault::Truncated, strange]
+    [Fault::ReplyLost, breakdown_after(), Fault::NeverReplies, Fault::BodyCutOff, Fault::Truncated, strange]
 }
 
 /// Loses the request of each call so many times. A create is sent again only where it is known not to have arrived.

@@ -31,7 +31,7 @@ async fn one_lost_reply_doubles_the_change_of_a_plain_loop_and_not_that_of_dynal
         (Fault::Pass, false),
         (Fault::RequestLost, false),
         (Fault::ReplyLost, true),
-        (Fault::Twice, true),
+        (Fault::DeliveredTwice, true),
         (breakdown_after(), true),
     ] {
         let world = World::new().await;

@@ -14,10 +14,10 @@ fn passing() -> Vec<Fault> {
     vec![
         Fault::ConnectionRefused,
         Fault::RequestLost,
-        Fault::HungUp,
+        Fault::ClosedByServer,
         Fault::ReplyLost,
-        Fault::Hang,
-        Fault::BrokenOff,
+        Fault::NeverReplies,
+        Fault::BodyCutOff,
         Fault::Truncated,
         breakdown(),
         breakdown_after(),
@@ -69,14 +69,14 @@ async fn a_read_that_is_refused_for_good_is_not_done_again() {
 #[tokio::test(start_paused = true)]
 async fn a_read_ends_by_its_deadline_though_every_reply_hangs() {
     let world = World::new().await;
-    world.faults.script("GetItem", always(&Fault::Hang));
+    world.faults.script("GetItem", always(&Fault::NeverReplies));
     let begun = Instant::now();
     let second = Duration::from_secs(1);
     let read = world.table.get("alice").retry(Retry::default().deadline(second)).await;
     assert!(matches!(read, Err(Error::Sdk(_))), "{read:?}");
     assert_eq!(begun.elapsed().as_secs(), 1);
 
-    world.faults.script("BatchGetItem", always(&Fault::Hang));
+    world.faults.script("BatchGetItem", always(&Fault::NeverReplies));
     let begun = Instant::now();
     let table = world.table.clone().with_retry(Retry::default().deadline(second));
     let read = table.get_many(["alice"]).await;

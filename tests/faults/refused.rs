@@ -112,7 +112,8 @@ pub(crate) async fn throttling_until_the_budget_ends_is_the_sdks_error_and_nothi
 /// Row 23.
 pub(crate) async fn a_refusal_after_a_lost_reply_is_the_cause_of_an_unknown_outcome() {
     each(both(Call::ALL), |(call, stamps)| async move {
-        for lost in [Fault::ReplyLost, breakdown(), Fault::Hang, Fault::RequestLost, Fault::Truncated] {
+        for lost in [Fault::ReplyLost, breakdown(), Fault::NeverReplies, Fault::RequestLost, Fault::Truncated]
+        {
             for exception in ["AccessDeniedException", "ValidationException", "ExpiredTokenException"] {
                 let world = World::of(stamps).await;
                 call.strike(&world, &lost, vec![refusal(exception); requests_until_refused(exception)]);

@@ -51,9 +51,10 @@ fn assert_silent(error: &Error) {
 /// Every error that a call can end in, each on an item full of secrets.
 #[tokio::test(start_paused = true)]
 async fn no_error_of_a_call_shows_a_value() {
-    let lost = [Fault::RequestLost, Fault::ReplyLost, Fault::Truncated, Fault::BrokenOff, Fault::HungUp];
+    let lost =
+        [Fault::RequestLost, Fault::ReplyLost, Fault::Truncated, Fault::BodyCutOff, Fault::ClosedByServer];
     let refused = ["AccessDeniedException", "ValidationException", "ExceptionOfNextYear"];
-    let mut scripts = vec![vec![Fault::Pass], vec![Fault::Untold]];
+    let mut scripts = vec![vec![Fault::Pass], vec![Fault::ItemWithheld]];
     scripts.extend(lost.map(|fault| vec![fault; 200]));
     scripts.extend(refused.map(|exception| vec![refusal(exception)]));
     scripts.extend(refused.map(|exception| vec![Fault::ReplyLost, refusal(exception)]));

@@ -12,7 +12,7 @@ use crate::world::{Account, Holder, Many, One, Two, World, breakdown, breakdown_
 /// What a rival adds; no sum of it and what the calls add is the same for two histories.
 const THEIRS: i64 = 1000;
 
-const LOST_REPLIES: [Fault; 3] = [Fault::ReplyLost, Fault::Truncated, Fault::BrokenOff];
+const LOST_REPLIES: [Fault; 3] = [Fault::ReplyLost, Fault::Truncated, Fault::BodyCutOff];
 
 /// The balance after the call was applied once, and nothing else.
 fn applied(call: Call) -> i64 {
@@ -57,12 +57,12 @@ async fn assert_conflict(ended: &Ended, call: Call, world: &World, rivals_balanc
 pub(crate) async fn a_failed_check_on_our_own_stamp_is_ok_though_no_attempt_was_lost() {
     for call in Call::STAMPED {
         let world = World::new().await;
-        world.faults.script(call.operation(), [Fault::Twice]);
+        world.faults.script(call.operation(), [Fault::DeliveredTwice]);
         call.run(&world).await.assert_applied(call, &world).await;
         assert_eq!(world.sent.count(call.operation()), 1, "{call:?}");
     }
     let world = World::new().await;
-    world.faults.script("DeleteItem", [Fault::Twice]);
+    world.faults.script("DeleteItem", [Fault::DeliveredTwice]);
     let ended = Call::Delete.run(&world).await;
     assert!(matches!(ended.result, Ok(Done::Gone(Deleted::AlreadyGone))), "{ended:?}");
 }
@@ -101,7 +101,7 @@ pub(crate) async fn a_lost_reply_is_ok_behind_fewer_rivals_than_slots_and_unknow
     assert_found_among::<One>(1, Fault::ReplyLost).await;
     assert_found_among::<Two>(2, Fault::ReplyLost).await;
     assert_found_among::<Many>(32, Fault::ReplyLost).await;
-    for lost in LOST_REPLIES.into_iter().chain([breakdown_after(), Fault::Hang]) {
+    for lost in LOST_REPLIES.into_iter().chain([breakdown_after(), Fault::NeverReplies]) {
         assert_found_among::<Account>(4, lost).await;
     }
 }
@@ -164,7 +164,7 @@ pub(crate) async fn a_lost_reply_is_ok_behind_foreign_updates_that_keep_the_slot
 /// Rows 12 and 34: whoever made the step into the version that the lost request wanted, it was not that request.
 pub(crate) async fn a_rivals_write_after_a_lost_request_is_a_known_conflict_and_the_closure_runs_again() {
     for call in Call::CHANGES {
-        for lost in [Fault::RequestLost, Fault::HungUp, breakdown()] {
+        for lost in [Fault::RequestLost, Fault::ClosedByServer, breakdown()] {
             for rival in 0..6 {
                 let world = World::new().await;
                 let foreign = Foreign::of(&world);

@@ -20,7 +20,7 @@ const HELD: [Call; 5] = [Call::Create, Call::Save, Call::Replace, Call::Touch, C
 pub(crate) async fn one_consistent_read_finds_the_item_that_a_clean_refusal_did_not_tell() {
     for call in HELD {
         let world = moved_on().await;
-        world.faults.script(call.operation(), [Fault::Untold]);
+        world.faults.script(call.operation(), [Fault::ItemWithheld]);
         let ended = call.run(&world).await;
         let conflict = match &ended.result {
             Err(Error::AlreadyExists(there)) if call == Call::Create => there,
@@ -42,7 +42,7 @@ pub(crate) async fn a_read_after_a_doubt_finds_the_rivals_stamp_or_leaves_the_ou
         world.faults.script(call.operation(), [Fault::RequestLost]);
         let mut operations = vec![call.operation(), "GetItem"];
         if call != Call::Create {
-            world.faults.script(call.operation(), [Fault::Untold]);
+            world.faults.script(call.operation(), [Fault::ItemWithheld]);
             operations.insert(0, call.operation());
         }
         let ended = call.run(&world).await;
@@ -61,7 +61,7 @@ pub(crate) async fn a_read_after_a_doubt_finds_the_rivals_stamp_or_leaves_the_ou
 pub(crate) async fn a_create_that_an_item_refused_which_is_gone_is_sent_again() {
     let world = World::new().await;
     world.rival.create(&mut Account::bob()).await.unwrap();
-    world.faults.script("PutItem", [Fault::Untold]);
+    world.faults.script("PutItem", [Fault::ItemWithheld]);
     let reads = world.faults.hold_up("GetItem");
     let mut bob = Account { balance: 8, ..Account::bob() };
     let (created, ()) = tokio::join!(world.table.create(&mut bob).into_future(), async {
@@ -79,7 +79,7 @@ pub(crate) async fn a_create_that_an_item_refused_which_is_gone_is_sent_again() 
 pub(crate) async fn a_read_after_a_lost_reply_finds_the_stamp() {
     for (call, stamps) in both(HELD.into_iter().filter(|call| !call.creates())) {
         let world = World::of(stamps).await;
-        world.faults.script(call.operation(), [Fault::ReplyLost, Fault::Untold]);
+        world.faults.script(call.operation(), [Fault::ReplyLost, Fault::ItemWithheld]);
         call.run(&world).await.assert_lost(call, &world).await;
         assert_eq!(world.sent.operations(), [call.operation(), call.operation(), "GetItem"]);
     }
@@ -89,7 +89,7 @@ pub(crate) async fn a_read_after_a_lost_reply_finds_the_stamp() {
 pub(crate) async fn a_read_tells_that_the_condition_and_not_the_version_was_wrong() {
     for lost in [Fault::ConnectionRefused, Fault::RequestLost] {
         let world = World::new().await;
-        world.faults.script("UpdateItem", [lost, Fault::Untold]);
+        world.faults.script("UpdateItem", [lost, Fault::ItemWithheld]);
         let rich = Condition::new("balance > :least").value(":least", 1000);
         let error = world.table.touch(&mut Account::alice()).condition(rich).await.unwrap_err();
         assert!(matches!(error, Error::ConditionFailed(_)), "{error:?}");
@@ -122,7 +122,7 @@ pub(crate) async fn a_read_that_fails_makes_a_conflict_without_an_item_or_an_unk
         for read in [always(&refusal("AccessDeniedException")), always(&Fault::RequestLost)] {
             for call in HELD {
                 let world = moved_on().await;
-                world.faults.script(call.operation(), [lost.clone(), Fault::Untold]);
+                world.faults.script(call.operation(), [lost.clone(), Fault::ItemWithheld]);
                 world.faults.script("GetItem", read.clone());
                 let ended = call.run(&world).await;
                 match &ended.result {
@@ -145,7 +145,7 @@ async fn an_update_goes_on_from_a_conflict_without_an_item() {
     let world = World::new().await;
     let mut runs = 0;
     // Told nothing, and refused the read for what was not told: a conflict without an item.
-    world.faults.script("UpdateItem", [Fault::ConnectionRefused, Fault::Untold]);
+    world.faults.script("UpdateItem", [Fault::ConnectionRefused, Fault::ItemWithheld]);
     world.faults.script("GetItem", [Fault::Pass, refusal("AccessDeniedException")]);
     let (rival, handle) = (world.rival.clone(), tokio::runtime::Handle::current());
     let update = world.table.update("alice", |alice| {

@@ -90,7 +90,7 @@ async fn a_sender_without_attempts_left_answers_conflict_and_takes_nobody_with_i
     for coalesces in [false, true] {
         let world = World::new().await;
         let table = if coalesces { &world.coalescing } else { &world.table };
-        let sender = add(&table.clone().with_retry(Retry::never()), 1);
+        let sender = add(&table.clone().with_retry(Retry::none()), 1);
         let calls = together([sender, add(table, 2), add(table, 3)]);
         let (ended, ()) = tokio::join!(calls, overtake(&world, 1));
         let [one, two, three] = ended.try_into().unwrap();
@@ -107,7 +107,7 @@ async fn a_sender_without_attempts_left_answers_conflict_and_takes_nobody_with_i
 async fn a_member_without_retries_is_in_the_second_batch_too() {
     let world = World::new().await;
     let table = &world.coalescing;
-    let once = add(&table.clone().with_retry(Retry::never()), 2);
+    let once = add(&table.clone().with_retry(Retry::none()), 2);
     let (ended, ()) = tokio::join!(together([add(table, 1), once]), overtake(&world, 1));
     assert!(ended.iter().all(Result::is_ok), "{ended:?}");
     assert_eq!(world.stored().await.entries, [50, 1, 2]);
@@ -117,7 +117,7 @@ async fn a_member_without_retries_is_in_the_second_batch_too() {
 async fn callers_without_retries_take_turns_where_nobody_else_writes() {
     let world = World::new().await;
     for table in [&world.table, &world.coalescing] {
-        let table = table.clone().with_retry(Retry::never());
+        let table = table.clone().with_retry(Retry::none());
         let ended = together(add_each(&table, 0..20)).await;
         assert!(ended.iter().all(Result::is_ok));
     }

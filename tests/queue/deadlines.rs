@@ -118,7 +118,7 @@ async fn who_waits_too_long_after_its_change_was_sent_does_not_know() {
 /// The next one goes on with the same write.
 #[tokio::test(start_paused = true)]
 async fn a_sender_whose_time_is_up_leaves_the_write_to_the_others() {
-    for hangs in [Fault::Hang, Fault::Delay(100 * SECOND)] {
+    for hangs in [Fault::NeverReplies, Fault::Delay(100 * SECOND)] {
         let world = World::new().await;
         let table = &world.coalescing;
         world.faults.script("UpdateItem", [hangs.clone()]);
@@ -140,7 +140,7 @@ async fn a_sender_whose_time_is_up_leaves_the_write_to_the_others() {
 async fn a_write_that_nobody_waits_for_is_not_sent_again() {
     let world = World::new().await;
     let table = &world.coalescing;
-    world.faults.script("UpdateItem", [Fault::Hang]);
+    world.faults.script("UpdateItem", [Fault::NeverReplies]);
     let calls = [add_within(table, 2 * SECOND, 1), add_within(table, 2 * SECOND, 2)];
     let late = async {
         tokio::time::sleep(SECOND).await;
@@ -159,7 +159,7 @@ async fn who_cannot_send_because_of_others_was_not_applied() {
     let world = World::new().await;
     let table = &world.coalescing;
     let others = async {
-        world.faults.script("UpdateItem", [Fault::Pass, Fault::Hang]);
+        world.faults.script("UpdateItem", [Fault::Pass, Fault::NeverReplies]);
         let condition = dynalock::Condition::new("attribute_exists(id)");
         let retry = Retry::default().attempt_timeout(100 * SECOND).deadline(2 * SECOND);
         let alone = table.update("a", |journal| journal.entries.push(3)).condition(condition).retry(retry);

@@ -10,7 +10,7 @@ use crate::world::{SECOND, World, add};
 fn deny(world: &World) {
     let denied = || Fault::Instead(Reply::new(400, "AccessDeniedException"));
     world.faults.script("UpdateItem", [denied(), denied()]);
-    world.faults.script("GetItem", [Fault::Pass, Fault::Hang]);
+    world.faults.script("GetItem", [Fault::Pass, Fault::NeverReplies]);
 }
 
 fn short() -> Retry {
@@ -51,7 +51,7 @@ async fn a_sender_that_is_denied_the_item_leaves_the_write_to_the_others() {
     let world = World::new().await;
     let table = &world.coalescing;
     world.faults.deny_item();
-    world.faults.script("UpdateItem", [Fault::Hang]);
+    world.faults.script("UpdateItem", [Fault::NeverReplies]);
     let sender = table.update("a", |journal| journal.entries.push(1)).retry(short()).into_future();
     let ended = together([sender, add(table, 2), add(table, 3)]).await;
     assert!(ended[1].is_ok() && ended[2].is_ok(), "{ended:?}");

@@ -135,7 +135,7 @@ pub(crate) async fn a_caller_dropped_at_any_poll_holds_up_nobody() {
 }
 
 pub(crate) async fn a_caller_dropped_at_any_poll_of_a_lost_write_holds_up_nobody() {
-    for faults in [[Fault::ReplyLost, Fault::Hang], [Fault::RequestLost, Fault::Truncated]] {
+    for faults in [[Fault::ReplyLost, Fault::NeverReplies], [Fault::RequestLost, Fault::Truncated]] {
         each(cases(&BOTH, &faults, 0), Case::drop_at_every_poll).await;
     }
 }
@@ -149,7 +149,7 @@ async fn a_caller_dropped_at_any_poll_of_its_back_off_holds_up_nobody() {
 
 /// The next one goes on with it, where it was and as it was.
 pub(crate) async fn a_batch_whose_sender_is_dropped_is_sent_again_as_it_was() {
-    for fault in [Fault::Hang, Fault::Delay(10_000 * MS)] {
+    for fault in [Fault::NeverReplies, Fault::Delay(10_000 * MS)] {
         let world = World::new().await;
         let table = &world.coalescing;
         world.faults.script("UpdateItem", [fault]);

@@ -53,7 +53,7 @@ impl First {
 fn hand_over(operation: &str, first: First) {
     let (one, two) = (runtime(), runtime());
     let world = one.block_on(World::new());
-    world.faults.script(operation, [Fault::Hang]);
+    world.faults.script(operation, [Fault::NeverReplies]);
     let mut leader = add(&world.table, 1);
     begin(&one, &mut leader);
     assert!(world.faults.is_over());
@@ -97,7 +97,7 @@ fn shared(first: First) {
     begin(&two, &mut member);
     gate.open();
     one.block_on(before).unwrap();
-    world.faults.script("UpdateItem", [Fault::Hang]);
+    world.faults.script("UpdateItem", [Fault::NeverReplies]);
     begin(&one, &mut sender);
     begin(&two, &mut member);
     begin(&one, &mut sender);
@@ -122,7 +122,7 @@ fn shared_create(first: First) {
     begin(&one, &mut sender);
     begin(&two, &mut member);
     gate.open();
-    world.faults.script("PutItem", [Fault::Hang]);
+    world.faults.script("PutItem", [Fault::NeverReplies]);
     begin(&one, &mut sender);
     begin(&two, &mut member);
     begin(&one, &mut sender);

@@ -29,14 +29,14 @@ pub(crate) async fn a_lost_batch_is_applied_once_for_each_of_its_callers() {
         vec![Fault::RequestLost],
         vec![Fault::ConnectionRefused],
         vec![Fault::Truncated],
-        vec![Fault::BrokenOff],
-        vec![Fault::HungUp],
-        vec![Fault::Hang],
-        vec![Fault::Twice],
-        vec![Fault::Untold],
-        vec![Fault::Late(20 * MS)],
+        vec![Fault::BodyCutOff],
+        vec![Fault::ClosedByServer],
+        vec![Fault::NeverReplies],
+        vec![Fault::DeliveredTwice],
+        vec![Fault::ItemWithheld],
+        vec![Fault::DeliveredLate(20 * MS)],
         vec![Fault::After(breakdown()), Fault::Instead(breakdown())],
-        vec![Fault::RequestLost, Fault::Truncated, Fault::ReplyLost, Fault::Untold],
+        vec![Fault::RequestLost, Fault::Truncated, Fault::ReplyLost, Fault::ItemWithheld],
     ];
     for faults in scripts {
         let (world, runs) = (World::new().await, AtomicU32::new(0));
@@ -152,7 +152,7 @@ pub(crate) async fn an_unknown_outcome_is_handed_to_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_late_copy_of_a_batch_changes_nothing() {
     let (world, runs) = (World::new().await, AtomicU32::new(0));
-    world.faults.script("UpdateItem", [Fault::Late(10 * SECOND), Fault::Late(20 * SECOND)]);
+    world.faults.script("UpdateItem", [Fault::DeliveredLate(10 * SECOND), Fault::DeliveredLate(20 * SECOND)]);
     let ended = together(counted(&world, &runs, retry(&[]))).await;
     assert!(ended.iter().all(Result::is_ok));
     add(&world.coalescing, 4).await.unwrap();

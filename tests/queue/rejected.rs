@@ -302,7 +302,7 @@ async fn credentials_that_are_gone_are_told_to_each() {
 async fn a_member_without_retries_is_carried_by_the_others() {
     let world = World::new().await;
     let table = &world.coalescing;
-    let sender = table.clone().with_retry(dynalock::Retry::never());
+    let sender = table.clone().with_retry(dynalock::Retry::none());
     world.faults.script("UpdateItem", vec![refusal("ThrottlingException"); 2 * sdk_attempts()]);
     let ended = together([add(&sender, 1), add(table, 2), add(table, 3)]).await;
     assert!(ended.iter().all(Result::is_ok), "{ended:?}");

@@ -97,7 +97,7 @@ async fn other_tables_of_the_name_share_no_queue() {
 #[tokio::test(start_paused = true)]
 async fn clones_of_a_coalescing_table_share_its_writes() {
     let world = World::new().await;
-    let clones = [world.coalescing.clone(), world.coalescing.clone().with_retry(Retry::never())];
+    let clones = [world.coalescing.clone(), world.coalescing.clone().with_retry(Retry::none())];
     let calls = clones.iter().chain([&world.coalescing]).zip(0..).map(|(table, entry)| add(table, entry));
     let ended = together(calls).await;
     assert!(ended.iter().all(Result::is_ok));

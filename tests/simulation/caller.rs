@@ -38,6 +38,17 @@ pub(crate) struct Setting {
     pub(crate) from_1: bool,
 }
 
+/// What the callers of a program share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Sharing {
+    /// Nothing: there is only one.
+    Nothing,
+    /// The queue of each item.
+    Turns,
+    /// The writes too.
+    Writes,
+}
+
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) name: String,

@@ -42,14 +42,14 @@ fn fault(kind: u32, delay: Duration) -> Fault {
     match kind {
         0 => Fault::ReplyLost,
         1 => Fault::RequestLost,
-        2 => Fault::Late(delay),
-        3 => Fault::Hang,
+        2 => Fault::DeliveredLate(delay),
+        3 => Fault::NeverReplies,
         4 => Fault::After(testing::Reply::internal_server_error()),
         5 => Fault::Instead(testing::Reply::internal_server_error()),
         6 => Fault::Truncated,
-        7 => Fault::BrokenOff,
-        8 => Fault::Untold,
-        9 => Fault::HungUp,
+        7 => Fault::BodyCutOff,
+        8 => Fault::ItemWithheld,
+        9 => Fault::ClosedByServer,
         10 => Fault::Delay(delay),
         11 => Fault::ConnectionRefused,
         12 => refusal("TransactionConflictException"),
@@ -173,7 +173,7 @@ fn heard(
     reply: Result<HttpResponse, ConnectorError>,
 ) -> Result<HttpResponse, ConnectorError> {
     let heard = match (&reply, fault) {
-        (_, Some(Fault::Truncated | Fault::BrokenOff)) => Reply::Doubt,
+        (_, Some(Fault::Truncated | Fault::BodyCutOff)) => Reply::Doubt,
         (Ok(response), _) if response.status().is_success() => Reply::Done,
         (Ok(response), _) if response.status().is_server_error() => Reply::Doubt,
         (Ok(response), _) => match refusal(response) {
@@ -181,7 +181,7 @@ fn heard(
             None => Reply::NotDone,
         },
         (Err(_), Some(Fault::ConnectionRefused)) => Reply::NotDone,
-        (Err(_), Some(Fault::HungUp)) => Reply::HungUp,
+        (Err(_), Some(Fault::ClosedByServer)) => Reply::HungUp,
         (Err(_), _) => Reply::Doubt,
     };
     if let Some(attempt) = attempt {

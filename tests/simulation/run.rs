@@ -12,14 +12,14 @@ use fastrand::Rng;
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    caller::Setting,
+    caller::{Setting, Sharing},
     document::{
         K0, K0By3, K0From1, K1, K1By3, K1From1, K4, K4By3, K4From1, K16, K16By3, LASTING, MORTAL, TABLE,
     },
     foreign::{foreign, naive, naive_creates, sweep},
     ledger::{Copies, Ledger},
     network::{KINDS, Odds},
-    program::{Sharing, program},
+    program::program,
     replay, sender,
     windows::{self, Checked},
     world::{LATE, World, lock},

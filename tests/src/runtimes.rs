@@ -51,7 +51,7 @@ pub fn retry(faults: &[Fault]) -> Retry {
         return retry;
     }
     let retry = retry.backoff(Duration::from_millis(1), Duration::from_millis(1));
-    let hangs = faults.iter().any(|fault| matches!(fault, Fault::Hang));
+    let hangs = faults.iter().any(|fault| matches!(fault, Fault::NeverReplies));
     if hangs { retry.attempt_timeout(Duration::from_secs(2)) } else { retry }
 }
 

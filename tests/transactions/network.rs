@@ -46,9 +46,9 @@ fn draw(operation: &str, dice: &mut Rng) -> Fault {
         (2, _) => Fault::RequestLost,
         (3, _) => Fault::After(Reply::internal_server_error()),
         (4, _) => Fault::Instead(Reply::internal_server_error()),
-        (5, _) => Fault::Late(Duration::from_millis(dice.u64(..50))),
+        (5, _) => Fault::DeliveredLate(Duration::from_millis(dice.u64(..50))),
         // Without write stamps, nothing tells of the first of two other writes.
-        (6, "TransactWriteItems") => Fault::Twice,
+        (6, "TransactWriteItems") => Fault::DeliveredTwice,
         (6 | 7, _) => Fault::Truncated,
         (8, "TransactWriteItems") => refusal("TransactionInProgressException"),
         (8, "PutItem" | "UpdateItem") => refusal("TransactionConflictException"),

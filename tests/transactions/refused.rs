@@ -56,13 +56,13 @@ async fn an_item_that_another_writer_changed_is_a_conflict_for_every_action() {
             let error = refused(&shop, transaction).await;
             assert!(matches!(error, Error::Conflict(_)) && error.is_retryable(), "{name}: {error:?}");
             let found = conflict(&error);
-            assert_eq!((found.table(), found.action()), (shop.lines.name(), Some(1)), "{name}");
+            assert_eq!((found.table(), found.action_index()), (shop.lines.name(), Some(1)), "{name}");
             assert_eq!((found.expected(), found.actual()), (version.unsigned_abs(), Some(20)), "{name}");
             let key = serde_dynamo::to_item(json!({ "order": "o", "number": 2 })).unwrap();
             assert_eq!(*found.key(), key, "{name}");
             assert_eq!(found.current::<Line>().unwrap(), Line { pieces: 9, ..line(2, 20) });
-            assert_eq!(found.reasons(), ["None", FAILED], "{name}");
-            assert!(found.others().is_empty(), "{name}");
+            assert_eq!(found.cancellation_reasons(), ["None", FAILED], "{name}");
+            assert!(found.other_refusals().is_empty(), "{name}");
             assert_eq!((ours, stale), (order("1", 7), line(2, version)), "{name}: an object changed");
         }
     }
@@ -79,7 +79,7 @@ async fn an_item_that_is_gone_is_a_conflict_without_an_item_for_every_action() {
             let error = refused(&shop, transaction).await;
             assert!(matches!(error, Error::Conflict(_)), "{name}: {error:?}");
             let found = conflict(&error);
-            assert_eq!((found.action(), found.actual(), found.item()), (Some(1), None, None), "{name}");
+            assert_eq!((found.action_index(), found.actual(), found.item()), (Some(1), None, None), "{name}");
             assert!(found.current::<Line>().is_err());
             assert_eq!((ours.version, gone), (7, line(99, version)), "{name}");
         }
@@ -94,9 +94,9 @@ async fn an_item_that_is_to_be_created_and_is_there_already_exists() {
     let error = refused(&shop, transaction).await;
     assert!(matches!(error, Error::AlreadyExists(_)), "{error:?}");
     let found = conflict(&error);
-    assert_eq!((found.table(), found.action(), found.expected()), (shop.lines.name(), Some(0), 0));
+    assert_eq!((found.table(), found.action_index(), found.expected()), (shop.lines.name(), Some(0), 0));
     assert_eq!(found.current::<Line>().unwrap(), Line { pieces: 9, ..line(1, 20) });
-    assert_eq!(found.reasons(), [FAILED, "None"]);
+    assert_eq!(found.cancellation_reasons(), [FAILED, "None"]);
     assert_eq!((ours.version, there.version), (7, 0));
 }
 
@@ -113,17 +113,22 @@ async fn the_first_conflict_comes_first_and_the_others_follow() {
 
     assert!(matches!(error, Error::Conflict(_)), "{error:?}");
     let first = conflict(&error);
-    assert_eq!((first.action(), first.expected(), first.actual()), (Some(0), 15, Some(20)));
-    assert_eq!(first.reasons(), [FAILED, "None", FAILED, FAILED, FAILED]);
-    let [Error::Conflict(gone), Error::AlreadyExists(there), Error::ConditionFailed(poor)] = first.others()
+    assert_eq!((first.action_index(), first.expected(), first.actual()), (Some(0), 15, Some(20)));
+    assert_eq!(first.cancellation_reasons(), [FAILED, "None", FAILED, FAILED, FAILED]);
+    let [Error::Conflict(gone), Error::AlreadyExists(there), Error::ConditionFailed(poor)] =
+        first.other_refusals()
     else {
-        panic!("{:?}", first.others());
+        panic!("{:?}", first.other_refusals());
     };
-    assert_eq!((gone.action(), gone.table(), gone.item()), (Some(2), shop.orders.name(), None));
-    assert_eq!((there.action(), there.table(), there.actual()), (Some(3), shop.lines.name(), Some(20)));
-    assert_eq!((poor.action(), poor.table(), poor.actual()), (Some(4), shop.orders.name(), Some(7)));
+    assert_eq!((gone.action_index(), gone.table(), gone.item()), (Some(2), shop.orders.name(), None));
+    assert_eq!((there.action_index(), there.table(), there.actual()), (Some(3), shop.lines.name(), Some(20)));
+    assert_eq!((poor.action_index(), poor.table(), poor.actual()), (Some(4), shop.orders.name(), Some(7)));
     assert_eq!(poor.current::<Order>().unwrap(), Order { total: 50, ..order("2", 7) });
-    assert!([gone, there, poor].iter().all(|other| other.others().is_empty() && other.reasons().is_empty()));
+    assert!(
+        [gone, there, poor]
+            .iter()
+            .all(|other| other.other_refusals().is_empty() && other.cancellation_reasons().is_empty())
+    );
 }
 
 /// What a fresh read may cure goes before what it can't, wherever it stands.
@@ -141,9 +146,9 @@ async fn a_conflict_goes_before_a_condition_that_does_not_hold() {
         };
         let error = refused(&shop, transaction).await;
         assert!(error.is_conflict() && matches!(error, Error::AlreadyExists(_)) == exists, "{error:?}");
-        assert_eq!(conflict(&error).action(), Some(1));
-        let [Error::ConditionFailed(poor)] = conflict(&error).others() else { panic!("{error:?}") };
-        assert_eq!(poor.action(), Some(0));
+        assert_eq!(conflict(&error).action_index(), Some(1));
+        let [Error::ConditionFailed(poor)] = conflict(&error).other_refusals() else { panic!("{error:?}") };
+        assert_eq!(poor.action_index(), Some(0));
     }
 }
 
@@ -161,9 +166,9 @@ async fn the_others_stay_in_the_order_of_their_actions() {
     let error = refused(&shop, transaction.create(&shop.lines, &mut there)).await;
 
     assert!(matches!(error, Error::Conflict(_)), "{error:?}");
-    assert_eq!(conflict(&error).action(), Some(1));
-    let others = conflict(&error).others();
-    let places: Vec<_> = others.iter().map(|other| conflict(other).action().unwrap()).collect();
+    assert_eq!(conflict(&error).action_index(), Some(1));
+    let others = conflict(&error).other_refusals();
+    let places: Vec<_> = others.iter().map(|other| conflict(other).action_index().unwrap()).collect();
     assert_eq!(places, [0, 2, 3, 5, 6]);
     let [
         Error::ConditionFailed(_),
@@ -193,8 +198,8 @@ async fn a_condition_that_does_not_hold_is_told_where_every_version_is_right() {
             let error = refused(&shop, transaction).await;
             assert!(matches!(error, Error::ConditionFailed(_)) && !error.is_retryable(), "{name}: {error:?}");
             let found = conflict(&error);
-            assert_eq!((found.action(), found.expected(), found.actual()), (Some(1), 20, Some(20)));
-            assert_eq!(found.reasons(), ["None", FAILED]);
+            assert_eq!((found.action_index(), found.expected(), found.actual()), (Some(1), 20, Some(20)));
+            assert_eq!(found.cancellation_reasons(), ["None", FAILED]);
             assert_eq!((ours.version, held), (7, line(2, 20)), "{name}");
         }
     }

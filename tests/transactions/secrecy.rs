@@ -68,7 +68,7 @@ async fn a_refused_commit_keeps_every_item_and_has_no_source() {
         };
         assert!(error.source().is_none(), "the SDK's error holds the item");
         assert!(!format!("{conflict} {conflict:?}").contains(MARK));
-        conflict.others().iter().for_each(keeps);
+        conflict.other_refusals().iter().for_each(keeps);
     }
 }
 
@@ -139,7 +139,7 @@ async fn lost_and_broken_replies_keep_every_item() {
     for fault in [
         Fault::ReplyLost,
         Fault::Truncated,
-        Fault::Hang,
+        Fault::NeverReplies,
         Fault::After(Reply::internal_server_error()),
         Fault::Instead(Reply::new(400, "ValidationException")),
         Fault::Instead(Reply::cancelled(["TransactionConflict"])),

@@ -298,7 +298,7 @@ async fn who_comes_at_a_bad_time_is_told_when_to_come_back() {
 async fn who_cannot_be_told_the_outcome_is_told_so() {
     let world = World::new().await;
     let seen = world.etag().await;
-    world.faults.script("UpdateItem", repeat_n(Fault::Hang, 100));
+    world.faults.script("UpdateItem", repeat_n(Fault::NeverReplies, 100));
     let put = world.put(&seen, &order("mine")).await;
     world.faults.clear();
     assert_eq!(

@@ -46,7 +46,7 @@ async fn reasons_that_may_pass_are_not_retried_by_the_sdk() {
     for fault in passing() {
         let world = world().await;
         world.faults.script(WRITE, [fault.clone()]);
-        let ended = commit_with(&world, Retry::never()).await;
+        let ended = commit_with(&world, Retry::none()).await;
         let error = ended.result.as_ref().unwrap_err();
         assert!(sdk_code(error) == Some(CANCELLED) && error.is_retryable(), "{fault:?}: {error:?}");
         ended.assert_untouched();
@@ -108,10 +108,10 @@ pub(crate) async fn a_failed_check_wins_over_reasons_that_may_pass() {
             let ended = commit(&world).await;
             ended.assert_untouched();
             let found = conflict(ended.result.as_ref().unwrap_err());
-            assert_eq!((found.action(), found.expected(), found.actual()), (Some(place), 1, Some(2)));
+            assert_eq!((found.action_index(), found.expected(), found.actual()), (Some(place), 1, Some(2)));
             assert_eq!(found.current::<Account>().unwrap(), theirs);
-            assert_eq!(found.reasons(), codes);
-            assert!(found.others().is_empty(), "only one check failed");
+            assert_eq!(found.cancellation_reasons(), codes);
+            assert!(found.other_refusals().is_empty(), "only one check failed");
             assert_eq!(identical(&world), 1);
             assert_eq!(stored(&world).await, before, "a partial write");
         }
@@ -147,7 +147,7 @@ async fn a_rival_that_comes_first_is_a_conflict_even_after_a_lost_request() {
             };
             let error = raced(&world, &lost, rival).await;
             assert_eq!(matches!(error, Error::AlreadyExists(_)), id == "bob", "{id}: {error:?}");
-            assert_eq!(conflict(&error).action(), Some(place));
+            assert_eq!(conflict(&error).action_index(), Some(place));
             assert_eq!(conflict(&error).current::<Account>().ok(), world.stored(id).await);
         }
     }
@@ -165,7 +165,8 @@ async fn every_refusal_tells_how_often_it_was_tried() {
     };
     let error = world.overtaken(commit(&world), WRITE, rival).await.result.unwrap_err();
     assert_eq!(conflict(&error).attempts(), 3);
-    let others: Vec<u32> = conflict(&error).others().iter().map(|other| conflict(other).attempts()).collect();
+    let others: Vec<u32> =
+        conflict(&error).other_refusals().iter().map(|other| conflict(other).attempts()).collect();
     assert_eq!(others, [3, 3]);
 }
 
@@ -179,7 +180,11 @@ async fn a_rival_that_deletes_first_is_a_conflict_without_an_item_even_after_a_l
             };
             let error = raced(&world, &lost, rival).await;
             assert!(matches!(error, Error::Conflict(_)), "{id}: {error:?}");
-            assert_eq!((conflict(&error).action(), conflict(&error).item()), (Some(place), None), "{id}");
+            assert_eq!(
+                (conflict(&error).action_index(), conflict(&error).item()),
+                (Some(place), None),
+                "{id}"
+            );
         }
     }
 }

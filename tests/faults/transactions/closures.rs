@@ -168,13 +168,13 @@ async fn a_cancellation_that_may_pass_runs_no_closure_again_and_a_conflict_does(
 async fn a_budget_that_ends_in_doubt_leaves_the_outcome_unknown_and_runs_no_closure_again() {
     for (lost, after) in [(Fault::ReplyLost, [95, 105]), (Fault::RequestLost, [100, 100])] {
         let cancelled = Fault::Instead(Reply::cancelled(["TransactionConflict"; 2]));
-        for rest in [cancelled, refusal("ValidationException"), Fault::Hang, Fault::RequestLost] {
+        for rest in [cancelled, refusal("ValidationException"), Fault::NeverReplies, Fault::RequestLost] {
             let world = world().await;
             world.faults.script(WRITE, [lost.clone()].into_iter().chain(always(&rest)));
             let (result, runs) = paid(&world, retry(&[]).deadline(Duration::from_secs(3))).await;
             assert!(matches!(result, Err(Error::OutcomeUnknown(_))), "{rest:?}: {result:?}");
             assert_eq!(runs, 1, "{rest:?}");
-            let hung = matches!(rest, Fault::Hang);
+            let hung = matches!(rest, Fault::NeverReplies);
             assert_eq!(balances(&world).await, if hung { [95, 105] } else { after }, "{rest:?}");
         }
     }
@@ -250,7 +250,7 @@ async fn read_three(world: &World, passes_on: bool) -> (Result<(), Refused>, u32
 /// What the closure says to a read that failed is not lost in another error.
 #[tokio::test(start_paused = true)]
 async fn after_a_read_that_failed_the_closures_error_is_the_answer_though_the_others_cannot_be_checked() {
-    let broken = [throttled(), refusal("AccessDeniedException"), Fault::Hang, Fault::RequestLost];
+    let broken = [throttled(), refusal("AccessDeniedException"), Fault::NeverReplies, Fault::RequestLost];
     for fault in broken.iter().flat_map(|fault| [always(fault), Vec::new()]) {
         for passes_on in [true, false] {
             let world = world().await;
@@ -282,7 +282,7 @@ async fn after_a_read_that_failed_the_closure_runs_again_where_the_others_were_n
 /// A refusal may rest on what never was, so it is no answer before it is checked.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_that_cannot_be_checked_is_not_the_answer() {
-    for fault in [throttled(), refusal("AccessDeniedException"), Fault::Hang, Fault::RequestLost] {
+    for fault in [throttled(), refusal("AccessDeniedException"), Fault::NeverReplies, Fault::RequestLost] {
         let world = world().await;
         world.faults.script(READ, always(&fault));
         let table = &world.table;

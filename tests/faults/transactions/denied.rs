@@ -61,10 +61,12 @@ async fn refused(world: &World) -> Error {
 async fn assert_told(error: &Error, world: &World) {
     assert!(matches!(error, Error::Conflict(_)), "{error:?}");
     let first = conflict(error);
-    assert_eq!((first.action(), first.expected(), first.actual()), (Some(0), 1, Some(2)));
+    assert_eq!((first.action_index(), first.expected(), first.actual()), (Some(0), 1, Some(2)));
     assert_eq!(first.current::<Account>().ok(), world.stored("alice").await);
-    let [Error::AlreadyExists(there)] = first.others() else { panic!("{:?}", first.others()) };
-    assert_eq!(there.action(), Some(1));
+    let [Error::AlreadyExists(there)] = first.other_refusals() else {
+        panic!("{:?}", first.other_refusals())
+    };
+    assert_eq!(there.action_index(), Some(1));
     assert_eq!(there.current::<Account>().ok(), world.stored("bob").await);
     // One read for each item that was refused, after everything else.
     let sent = world.sent.take();
@@ -79,7 +81,7 @@ pub(crate) async fn what_a_denied_or_untold_item_holds_is_read() {
         assert_told(&refused(&world).await, &world).await;
         for lost in [None, Some(Fault::ConnectionRefused), Some(Fault::RequestLost)] {
             let world = world_of(stamps).await;
-            world.faults.script(WRITE, lost.into_iter().chain([Fault::Untold]));
+            world.faults.script(WRITE, lost.into_iter().chain([Fault::ItemWithheld]));
             assert_told(&refused(&world).await, &world).await;
         }
     }
@@ -95,7 +97,7 @@ async fn an_item_that_can_be_neither_told_nor_read_is_a_conflict_without_it() {
         ended.assert_untouched();
         world.faults.clear();
         let Err(Error::Conflict(conflict)) = &ended.result else { panic!("{ended:?}") };
-        assert_eq!((conflict.action(), conflict.item(), conflict.actual()), (Some(0), None, None));
+        assert_eq!((conflict.action_index(), conflict.item(), conflict.actual()), (Some(0), None, None));
         assert!(conflict.current::<Account>().is_err());
     }
 }
@@ -109,7 +111,7 @@ async fn a_refused_create_that_can_be_neither_told_nor_read_is_a_conflict_or_unk
                 let unknown = matches!(lost, Some(Fault::RequestLost));
                 let world = if is_denied { denied(Stamps::On).await } else { world().await };
                 world.rival.create(&mut Account::bob()).await.unwrap();
-                let untold = (!is_denied).then_some(Fault::Untold);
+                let untold = (!is_denied).then_some(Fault::ItemWithheld);
                 world.faults.script(WRITE, lost.into_iter().chain(untold));
                 world.faults.script("GetItem", always(&refusal("AccessDeniedException")));
                 let (mut alice, mut bob) = (Account::alice(), Account::bob());
@@ -120,7 +122,7 @@ async fn a_refused_create_that_can_be_neither_told_nor_read_is_a_conflict_or_unk
                     Error::OutcomeUnknown(_) if unknown => {}
                     Error::Conflict(conflict) if !unknown => {
                         assert_eq!(
-                            (conflict.action(), conflict.item(), conflict.actual()),
+                            (conflict.action_index(), conflict.item(), conflict.actual()),
                             (Some(1), None, None)
                         );
                         assert!(conflict.current::<Account>().is_err());

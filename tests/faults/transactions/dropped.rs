@@ -17,7 +17,7 @@ fn scripts() -> [Vec<Fault>; 4] {
     [
         vec![],
         vec![Fault::ReplyLost],
-        vec![Fault::Hang, breakdown()],
+        vec![Fault::NeverReplies, breakdown()],
         vec![conflict(), Fault::ConnectionRefused, Fault::ReplyLost, conflict()],
     ]
 }

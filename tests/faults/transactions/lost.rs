@@ -114,7 +114,7 @@ async fn a_late_copy_of_a_commit_that_went_through_has_no_effect() {
 #[tokio::test(start_paused = true)]
 async fn a_hanging_reply_is_given_up_after_the_timeout_for_one_answer() {
     let world = world().await;
-    world.faults.script(WRITE, [Fault::Hang]);
+    world.faults.script(WRITE, [Fault::NeverReplies]);
     let begun = Instant::now();
     let retry = Retry::default().attempt_timeout(Duration::from_millis(700));
     commit_with(&world, retry).await.assert_applied(&world).await;
@@ -146,7 +146,7 @@ async fn a_commit_ends_by_its_deadline_whatever_happens() {
 async fn no_deadline_is_longer_than_5_minutes() {
     const LONGEST: Duration = Duration::from_mins(5);
     let cancelled = Fault::Instead(Reply::cancelled(["TransactionConflict"; 6]));
-    for (deadline, fault) in [(Duration::from_hours(1), Fault::Hang), (Duration::MAX, cancelled)] {
+    for (deadline, fault) in [(Duration::from_hours(1), Fault::NeverReplies), (Duration::MAX, cancelled)] {
         let world = world().await;
         world.faults.script(WRITE, always(&fault));
         let begun = Instant::now();

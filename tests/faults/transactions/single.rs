@@ -61,7 +61,7 @@ async fn rivals_write(world: &World, times: u32) {
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_is_found_out_by_the_stamp_and_is_unknown_without() {
     let strange = Fault::After(Reply::new(400, "RequestAborted"));
-    let faults = [Fault::ReplyLost, breakdown_after(), Fault::Hang, Fault::Truncated, strange];
+    let faults = [Fault::ReplyLost, breakdown_after(), Fault::NeverReplies, Fault::Truncated, strange];
     for (fault, stamps) in both(faults) {
         for (id, operation, balance) in [("alice", "UpdateItem", 105), ("bob", WRITE, 12)] {
             let world = World::of(stamps).await;

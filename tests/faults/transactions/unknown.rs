@@ -1,7 +1,7 @@
 //! A commit whose outcome could not be found out in time, and what a later read of one of its items says.
 
 use dynalock::testing::{Fault, Reply};
-use dynalock::{Condition, Error, Retry, Transaction, Unknown};
+use dynalock::{Condition, Error, Retry, Transaction, UnknownOutcome};
 
 use super::{WRITE, applies, commit, commit_with, world};
 use crate::calls::{sdk_code, unknown_because_of};
@@ -21,7 +21,7 @@ fn passing() -> Fault {
 }
 
 /// What a read with the SDK says.
-async fn found_out(unknown: &Unknown, world: &World) -> Option<bool> {
+async fn found_out(unknown: &UnknownOutcome, world: &World) -> Option<bool> {
     let read = world.store.client().get_item().table_name(unknown.table());
     let read = read.set_key(Some(unknown.key().clone())).consistent_read(true);
     unknown.was_applied(read.send().await.unwrap().item.as_ref())
@@ -69,7 +69,7 @@ async fn a_doubt_stays_though_the_last_answer_is_definite() {
 
 #[tokio::test(start_paused = true)]
 async fn replies_lost_until_the_end_leave_the_outcome_unknown() {
-    for (fault, applied) in [(Fault::ReplyLost, 1), (Fault::Hang, 1), (Fault::RequestLost, 0)] {
+    for (fault, applied) in [(Fault::ReplyLost, 1), (Fault::NeverReplies, 1), (Fault::RequestLost, 0)] {
         let world = world().await;
         world.faults.script(WRITE, always(&fault));
         let ended = commit_with(&world, Retry::default().attempts(4)).await;

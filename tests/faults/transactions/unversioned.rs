@@ -116,7 +116,7 @@ fn faults() -> [(Option<Fault>, bool); 4] {
         (None, false),
         (Some(Fault::ConnectionRefused), false),
         (Some(Fault::RequestLost), true),
-        (Some(Fault::HungUp), true),
+        (Some(Fault::ClosedByServer), true),
     ]
 }
 
@@ -131,7 +131,10 @@ async fn a_condition_that_fails_where_there_is_no_version_is_definite_unless_a_r
                 let error = refused(&world, act, Some(rich())).await;
                 let refusal = if unknown { refusal_behind(&error) } else { &error };
                 let Error::ConditionFailed(failed) = refusal else { panic!("{act:?} {fault:?}: {error:?}") };
-                assert_eq!((failed.action(), failed.expected(), failed.actual()), (Some(1), 0, Some(0)));
+                assert_eq!(
+                    (failed.action_index(), failed.expected(), failed.actual()),
+                    (Some(1), 0, Some(0))
+                );
                 if unknown {
                     assert_late_copy_is_applied(&world, act, 1000, version).await;
                 }
@@ -150,7 +153,7 @@ async fn an_item_without_a_version_that_is_missing_is_a_conflict_unless_a_reques
                 let error = refused(&world, act, None).await;
                 let refusal = if unknown { refusal_behind(&error) } else { &error };
                 let Error::Conflict(missing) = refusal else { panic!("{act:?} {fault:?}: {error:?}") };
-                assert_eq!((missing.action(), missing.item()), (Some(1), None));
+                assert_eq!((missing.action_index(), missing.item()), (Some(1), None));
                 if unknown {
                     assert_late_copy_is_applied(&world, act, 3, version.as_ref()).await;
                 }
@@ -221,7 +224,7 @@ async fn one_action_that_refuses_every_copy_makes_the_refusal_definite_after_a_l
             else {
                 panic!("{id} {version}: {error:?}")
             };
-            assert_eq!((refused.reasons().len(), refused.others().len()), (2, 1));
+            assert_eq!((refused.cancellation_reasons().len(), refused.other_refusals().len()), (2, 1));
             assert_eq!((first.version, held.version), (version, 0));
 
             Foreign::of(&world).put(old(1000, None)).await;
@@ -242,9 +245,9 @@ async fn checks_alone_are_refused_for_good_though_a_request_was_lost() {
         let transaction = Transaction::new(&world.client).check(&world.table, &Account::alice());
         let error = transaction.check(&world.table, &held()).condition(rich()).commit().await.unwrap_err();
         match &error {
-            Error::ConditionFailed(failed) if is_there => assert_eq!(failed.action(), Some(1)),
+            Error::ConditionFailed(failed) if is_there => assert_eq!(failed.action_index(), Some(1)),
             error if !is_there => {
-                assert_eq!((conflict(error).action(), conflict(error).item()), (Some(1), None));
+                assert_eq!((conflict(error).action_index(), conflict(error).item()), (Some(1), None));
             }
             other => panic!("{other:?}"),
         }

@@ -273,7 +273,7 @@ fn answered(store: &Arc<Store>, clean: bool, old: u64, new: u64, conditional: bo
 }
 
 /// What is asked later agrees: nothing but the own stamp says that it was applied.
-fn later(unknown: &dynalock::Unknown, shown: Option<&HashMap<String, AttributeValue>>, own: &[u8]) {
+fn later(unknown: &dynalock::UnknownOutcome, shown: Option<&HashMap<String, AttributeValue>>, own: &[u8]) {
     assert_ne!(unknown.was_applied(shown), Some(true), "it was unknown, from the same item");
     let mut item = shown.cloned().unwrap_or_default();
     item.insert("_stamp7".into(), AttributeValue::B(Blob::new(own)));

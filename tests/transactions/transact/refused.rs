@@ -154,7 +154,7 @@ async fn objects_from_elsewhere_are_written_under_the_conditions_of_the_table_ca
             tx.replace(accounts, bob.clone())?;
             tx.delete(accounts, carol.clone())
         })
-        .retry(Retry::never())
+        .retry(Retry::none())
         .await
     };
     write().await.unwrap();
@@ -163,5 +163,5 @@ async fn objects_from_elsewhere_are_written_under_the_conditions_of_the_table_ca
     assert_eq!(stage.sent(), [request]);
     let error = write().await.unwrap_err();
     let Error::Conflict(conflict) = error else { panic!("{error:?}") };
-    assert_eq!((conflict.expected(), conflict.actual(), conflict.others().len()), (1, Some(2), 2));
+    assert_eq!((conflict.expected(), conflict.actual(), conflict.other_refusals().len()), (1, Some(2), 2));
 }

@@ -41,7 +41,7 @@ async fn conflicts_end_with_the_attempts_and_name_what_is_stored() {
         let (expected, actual) = (before.version + 4, before.version + 5);
         assert_eq!((conflict.expected(), conflict.actual()), (expected, Some(actual)));
         assert_eq!(conflict.current::<Account>().unwrap().balance, before.balance + 5);
-        assert_eq!(conflict.action(), reads_bob.then_some(0), "an action only of a transaction");
+        assert_eq!(conflict.action_index(), reads_bob.then_some(0), "an action only of a transaction");
     }
     assert_eq!(stage.stored("alice").await["balance"], 110, "only the rival has written");
 }
@@ -98,7 +98,7 @@ async fn without_retries_the_first_conflict_is_the_answer() {
         let alice = read_too_early(&tx, &stage, &runs).await?;
         tx.save(&stage.accounts, alice)
     })
-    .retry(Retry::never())
+    .retry(Retry::none())
     .await;
     assert!(matches!(saved, Err(Error::Conflict(_))), "{saved:?}");
     assert_eq!(runs.into_inner(), 1);
