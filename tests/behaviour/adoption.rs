@@ -150,10 +150,9 @@ async fn an_update_sees_that_another_application_has_begun_to_adopt_the_item() {
         for (then, _) in forms.iter().filter(|(then, _)| then != read) {
             let (stage, accounts): (_, Table<Account>) = Stage::of().await;
             stage.put(read.clone()).await;
-            let (rival, name, mut item) = (stage.rival.clone(), stage.name.clone(), then.clone());
-            item["balance"] = json!(500);
-            let adopts = async move { crate::fixtures::put(&rival, &name, item).await };
-            stage.wire.before("UpdateItem", adopts);
+            let mut adopted = then.clone();
+            adopted["balance"] = json!(500);
+            stage.put_before("UpdateItem", adopted);
             let mut runs = 0;
             let change = |account: &mut Account| {
                 runs += 1;

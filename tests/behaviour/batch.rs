@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use dynalock::testing::{Fault, Reply};
 use dynalock::{Condition, Deleted, Error, Result, Retry, Table, Versioned};
-use dynalock_tests::{engines::Store, gauge::Gauge, runtimes::sdk_attempts};
+use dynalock_tests::{engines::Store, gauge::Gauge, middleware::Middleware, runtimes::sdk_attempts};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
@@ -71,8 +71,8 @@ fn words<O: Debug>(outcomes: &[Result<O>]) -> Vec<&'static str> {
 /// A table on the embedded engine, so far away, with a gauge on the way.
 async fn distant<T: Versioned>(latency: Duration) -> (Stage, Gauge, Table<T>) {
     let (stage, _) = Stage::of_in_memory::<T>().await;
-    let gauge = Gauge::new(stage.faults.clone(), latency);
-    let config = Store::memory().config().http_client(gauge.clone());
+    let gauge = Gauge::new(latency);
+    let config = Store::memory().config().http_client(gauge.wrap(stage.faults.clone()));
     let table = Table::new(&Client::from_conf(config.build()), &stage.name);
     (stage, gauge, table)
 }
@@ -405,8 +405,8 @@ fn counted<S: Serializer>(value: &usize, serializer: S) -> std::result::Result<S
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_items_are_built_and_sent_a_few_at_a_time() {
     const COUNT: usize = 10_000;
-    let gauge = Gauge::new(agreeing(), 4 * MS);
-    let config = Store::memory().config().http_client(gauge.clone());
+    let gauge = Gauge::new(4 * MS);
+    let config = Store::memory().config().http_client(gauge.wrap(agreeing()));
     let table = Table::<Counted>::new(&Client::from_conf(config.build()), "counted");
     let mut held: Vec<_> =
         (0..COUNT).map(|value| Counted { id: format!("c{value}"), value, version: 0 }).collect();

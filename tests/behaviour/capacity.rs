@@ -8,19 +8,19 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{HttpClient, RuntimeComponents, SharedHttpClient},
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
         ProjectionType, ScalarAttributeType,
     },
 };
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::HttpRequest,
     result::ConnectorError,
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use dynalock::{Table, Transaction, Versioned, embedded::Engine, transact};
+use dynalock_tests::middleware::{Middleware, operation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -55,9 +55,8 @@ struct Units {
 }
 
 /// Asks with each request for the units that it takes, and adds them up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Meter {
-    inner: SharedHttpClient,
     units: Arc<Mutex<Units>>,
 }
 
@@ -67,32 +66,15 @@ impl Meter {
     }
 }
 
-impl HttpClient for Meter {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Metered { inner, units: Arc::clone(&self.units) })
-    }
-}
-
-#[derive(Debug)]
-struct Metered {
-    inner: SharedHttpConnector,
-    units: Arc<Mutex<Units>>,
-}
-
-impl HttpConnector for Metered {
-    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
-        let reads = request.headers().get("x-amz-target").is_some_and(|target| target.contains("Get"));
+impl Middleware for Meter {
+    fn handle(&self, mut request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        let reads = operation(&request).contains("Get");
         let mut body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
         body["ReturnConsumedCapacity"] = json!("INDEXES");
         let body = body.to_string();
         request.headers_mut().insert("content-length", body.len().to_string());
         *request.body_mut() = SdkBody::from(body);
-        let (inner, units) = (self.inner.clone(), Arc::clone(&self.units));
+        let (inner, units) = (inner.clone(), Arc::clone(&self.units));
         HttpConnectorFuture::new(async move {
             let mut response = inner.call(request).await?;
             let body = ByteStream::new(response.take_body()).collect().await;
@@ -134,9 +116,9 @@ struct Office {
 
 impl Office {
     fn on(engine: &Engine) -> Self {
-        let inner = SharedHttpClient::new(engine.http_client());
-        let meter = Meter { inner, units: Arc::default() };
-        let client = Client::from_conf(engine.config().http_client(meter.clone()).build());
+        let meter = Meter::default();
+        let config = engine.config().http_client(meter.wrap(engine.http_client()));
+        let client = Client::from_conf(config.build());
         let documents = Table::new(&client, "documents");
         Self { meter, client, documents, rival: Table::new(&engine.client(), "documents") }
     }
@@ -243,8 +225,9 @@ async fn the_guide_says_what_conflicts_add_to_an_update() {
     for conflicts in 0..=4 {
         let engine = Engine::in_memory();
         let faults = dynalock::testing::Faults::new(engine.http_client());
-        let meter = Meter { inner: SharedHttpClient::new(faults.clone()), units: Arc::default() };
-        let client = Client::from_conf(engine.config().http_client(meter.clone()).build());
+        let meter = Meter::default();
+        let config = engine.config().http_client(meter.wrap(faults.clone()));
+        let client = Client::from_conf(config.build());
         let (documents, rival) =
             (Table::new(&client, "documents"), Table::new(&engine.client(), "documents"));
         rival.create_table().await.unwrap();

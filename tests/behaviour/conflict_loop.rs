@@ -11,7 +11,7 @@ use dynalock::{Error, Retry, Table};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::fixtures::{Account, Stage, alice, put};
+use crate::fixtures::{Account, Stage, alice};
 
 async fn stage() -> (Stage, Table<Account>) {
     let (stage, accounts) = Stage::of_in_memory::<Account>().await;
@@ -21,9 +21,7 @@ async fn stage() -> (Stage, Table<Account>) {
 
 /// Lets another application write the item at `version`, with a balance ten times as high, before the next write.
 fn rival_writes(stage: &Stage, version: u64) {
-    let (rival, name) = (stage.rival.clone(), stage.name.clone());
-    let item = json!({ "id": "alice", "balance": version * 10, "version": version });
-    stage.wire.before("UpdateItem", async move { put(&rival, &name, item).await });
+    stage.put_before("UpdateItem", json!({ "id": "alice", "balance": version * 10, "version": version }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use dynalock::testing::Faults;
 use dynalock::{Condition, Error, Result, Table, Versioned};
 use dynalock_tests::{
     engines::{self, Store},
+    middleware::Middleware,
     recording::{Recording, Sent},
 };
 use serde::{Deserialize, Serialize};
@@ -50,10 +51,10 @@ pub(crate) struct Stage {
 impl Stage {
     /// A stage on `store`, without a table.
     pub(crate) fn on(store: &Store) -> Self {
-        let wire = Wire::new(store.http_client());
-        let faults = Faults::new(wire.clone());
-        let recording = Recording::new(faults.clone());
-        let client = Client::from_conf(store.config().http_client(recording.clone()).build());
+        let (wire, recording) = (Wire::default(), Recording::default());
+        let faults = Faults::new(wire.wrap(store.http_client()));
+        let config = store.config().http_client(recording.wrap(faults.clone()));
+        let client = Client::from_conf(config.build());
         Self { client, rival: store.client(), faults, wire, name: engines::table_name(), recording }
     }
 
@@ -91,8 +92,19 @@ impl Stage {
 
     /// Deletes an item past the library.
     pub(crate) async fn remove(&self, key: Value) {
-        let Attributes(key) = key.into();
-        self.rival.delete_item().table_name(&self.name).set_key(Some(key)).send().await.unwrap();
+        remove(&self.rival, &self.name, key).await;
+    }
+
+    /// Lets another application store `item` before the next `operation`.
+    pub(crate) fn put_before(&self, operation: &'static str, item: Value) {
+        let (rival, name) = (self.rival.clone(), self.name.clone());
+        self.wire.before(operation, async move { put(&rival, &name, item).await });
+    }
+
+    /// Lets another application delete the item with this key before the next `operation`.
+    pub(crate) fn remove_before(&self, operation: &'static str, key: Value) {
+        let (rival, name) = (self.rival.clone(), self.name.clone());
+        self.wire.before(operation, async move { remove(&rival, &name, key).await });
     }
 
     /// The item with this key, past the library.
@@ -142,6 +154,11 @@ impl From<Item> for Attributes {
 pub(crate) async fn put(client: &Client, table: &str, item: impl Into<Attributes>) {
     let Attributes(item) = item.into();
     client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+}
+
+async fn remove(client: &Client, table: &str, key: Value) {
+    let Attributes(key) = key.into();
+    client.delete_item().table_name(table).set_key(Some(key)).send().await.unwrap();
 }
 
 pub(crate) fn text(text: &str) -> AttributeValue {

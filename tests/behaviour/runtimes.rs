@@ -7,9 +7,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use aws_sdk_dynamodb::Client;
 use dynalock::{Error, Result, Table, Transaction, transact};
 use dynalock_tests::engines::Store;
+use dynalock_tests::recording::Recording;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::fixtures::{Account, alice};
@@ -113,8 +113,8 @@ fn assert_refused(name: &str, future: impl Future<Output = Result<()>>) {
 /// Another executor's thread has no timers: nothing is sent, and the error says why.
 #[test]
 fn a_call_outside_of_tokio_is_an_error_and_no_panic() {
-    let sent = dynalock_tests::recording::Recording::new(Store::memory().http_client());
-    let client = Client::from_conf(Store::memory().config().http_client(sent.clone()).build());
+    let (store, sent) = (Store::memory(), Recording::default());
+    let client = store.client_through(&sent);
     let accounts = Table::<Account>::new(&client, "accounts");
     assert_refused("get", async { accounts.get("alice").await.map(drop) });
     assert_refused("get_many", async { accounts.get_many(["alice"]).await.map(drop) });

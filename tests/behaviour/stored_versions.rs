@@ -124,16 +124,16 @@ async fn a_version_too_large_for_its_field_is_a_clear_error() {
     assert_eq!((small.id.as_str(), small.version), ("alice", 255));
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
+struct Signed {
+    #[dynalock(partition_key)]
+    id: String,
+    #[dynalock(version)]
+    version: i32,
+}
+
 #[tokio::test]
 async fn a_negative_version_in_the_object_is_refused_before_sending() {
-    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
-    struct Signed {
-        #[dynalock(partition_key)]
-        id: String,
-        #[dynalock(version)]
-        version: i32,
-    }
-
     let (stage, table) = Stage::of::<Signed>().await;
     let mut signed = Signed { id: "alice".into(), version: -1 };
     for call in Call::ALL {
@@ -147,14 +147,6 @@ async fn a_negative_version_in_the_object_is_refused_before_sending() {
 /// The version of an object that was never stored does not matter, whatever it is.
 #[tokio::test]
 async fn a_create_ignores_a_negative_version() {
-    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
-    struct Signed {
-        #[dynalock(partition_key)]
-        id: String,
-        #[dynalock(version)]
-        version: i32,
-    }
-
     let (_stage, table) = Stage::of::<Signed>().await;
     let mut signed = Signed { id: "alice".into(), version: -1 };
     table.create(&mut signed).await.unwrap();

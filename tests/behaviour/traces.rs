@@ -14,7 +14,7 @@ use serde_json::json;
 use tracing::subscriber::set_global_default;
 use tracing_subscriber::{Layer, filter::dynamic_filter_fn, fmt, layer::SubscriberExt, registry};
 
-use crate::fixtures::{Account, Stage, alice, put};
+use crate::fixtures::{Account, Stage, alice};
 
 thread_local! {
     /// What is shown on this thread, if a test looks.
@@ -79,9 +79,7 @@ async fn stage() -> (Stage, Table<Account>) {
 
 /// Lets another application write the item at `version` before the next `UpdateItem`.
 fn rival_writes(stage: &Stage, version: u64) {
-    let (rival, name) = (stage.rival.clone(), stage.name.clone());
-    let item = json!({ "id": "alice", "balance": 0, "version": version });
-    stage.wire.before("UpdateItem", async move { put(&rival, &name, item).await });
+    stage.put_before("UpdateItem", json!({ "id": "alice", "balance": 0, "version": version }));
 }
 
 fn assert_fields(line: &str, fields: &[&str]) {

@@ -140,9 +140,7 @@ async fn a_closure_refuses_on_the_item_that_won_the_conflict() {
         return;
     }
     let (stage, accounts) = stage().await;
-    let (rival, name) = (stage.rival.clone(), stage.name.clone());
-    let item = json!({ "id": "alice", "balance": 10, "version": 2 });
-    stage.wire.before("UpdateItem", async move { crate::fixtures::put(&rival, &name, item).await });
+    stage.put_before("UpdateItem", json!({ "id": "alice", "balance": 10, "version": 2 }));
     let withdraw = |account: &mut Account| {
         if account.balance < 50 {
             return Err(Refused::Overdrawn);
@@ -167,11 +165,7 @@ async fn an_item_that_is_not_there_is_not_found() {
 #[tokio::test]
 async fn an_item_that_is_deleted_before_the_write_is_not_found() {
     let (stage, accounts) = stage().await;
-    let (rival, name) = (stage.rival.clone(), stage.name.clone());
-    stage.wire.before("UpdateItem", async move {
-        let key = ("id", crate::fixtures::text("alice"));
-        rival.delete_item().table_name(name).key(key.0, key.1).send().await.unwrap();
-    });
+    stage.remove_before("UpdateItem", json!({ "id": "alice" }));
     let mut runs = 0;
     let change = |account: &mut Account| {
         runs += 1;

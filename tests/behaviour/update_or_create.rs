@@ -4,7 +4,7 @@ use dynalock::{Error, Table};
 use dynalock_tests::engines;
 use serde_json::json;
 
-use crate::fixtures::{Account, Stage, alice, put, text};
+use crate::fixtures::{Account, Stage, alice};
 
 fn fresh() -> Account {
     alice(0)
@@ -64,9 +64,7 @@ async fn an_item_that_is_created_in_between_is_updated() {
         return;
     }
     let (stage, accounts) = stage().await;
-    let (rival, name) = (stage.rival.clone(), stage.name.clone());
-    let item = json!({ "id": "alice", "balance": 40, "version": 1 });
-    stage.wire.before("PutItem", async move { put(&rival, &name, item).await });
+    stage.put_before("PutItem", json!({ "id": "alice", "balance": 40, "version": 1 }));
     let mut seen = Vec::new();
     let change = |account: &mut Account| {
         seen.push(account.balance);
@@ -89,10 +87,7 @@ async fn an_item_that_is_created_in_between_is_updated() {
 async fn an_item_that_is_deleted_in_between_is_created() {
     let (stage, accounts) = Stage::of_in_memory::<Account>().await;
     stage.put(json!({ "id": "alice", "balance": 5, "version": 3 })).await;
-    let (rival, name) = (stage.rival.clone(), stage.name.clone());
-    stage.wire.before("UpdateItem", async move {
-        rival.delete_item().table_name(name).key("id", text("alice")).send().await.unwrap();
-    });
+    stage.remove_before("UpdateItem", json!({ "id": "alice" }));
     tokio::time::pause();
     let account = accounts.update_or_create("alice", fresh, add_one).await.unwrap();
     assert_eq!(account, Account { balance: 101, ..alice(1) });

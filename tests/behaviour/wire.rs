@@ -1,4 +1,4 @@
-//! An HTTP client in which something happens between two requests.
+//! The wire to a store, on which something happens between two requests.
 
 use std::{
     collections::VecDeque,
@@ -7,13 +7,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+use dynalock_tests::middleware::{Middleware, operation};
 use serde_json::Value;
 
 type Event = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -25,19 +25,14 @@ enum Act {
 }
 
 /// Passes requests on; clones share what is to happen.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Wire {
-    inner: SharedHttpClient,
     acts: Acts,
 }
 
 type Acts = Arc<Mutex<VecDeque<(&'static str, Act)>>>;
 
 impl Wire {
-    pub(crate) fn new(inner: impl HttpClient + 'static) -> Self {
-        Self { inner: SharedHttpClient::new(inner), acts: Acts::default() }
-    }
-
     /// Lets `event` happen before the next request of `operation` that has no other act.
     pub(crate) fn before(&self, operation: &'static str, event: impl Future<Output = ()> + Send + 'static) {
         self.add(operation, Act::Before(Box::pin(event)));
@@ -68,38 +63,15 @@ impl fmt::Debug for Wire {
     }
 }
 
-impl HttpClient for Wire {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { inner, acts: Arc::clone(&self.acts) })
-    }
-}
-
-struct Connector {
-    inner: SharedHttpConnector,
-    acts: Acts,
-}
-
-impl fmt::Debug for Connector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").finish_non_exhaustive()
-    }
-}
-
-impl HttpConnector for Connector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit_once('.').map_or("", |(_service, operation)| operation);
+impl Middleware for Wire {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        let operation = operation(&request);
         let act = {
             let mut acts = self.acts.lock().unwrap();
             let next = acts.iter().position(|(named, _)| *named == operation);
             next.and_then(|next| acts.remove(next)).map(|(_, act)| act)
         };
-        let inner = self.inner.clone();
+        let inner = inner.clone();
         HttpConnectorFuture::new(async move {
             match act {
                 None => inner.call(request).await,

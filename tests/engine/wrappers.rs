@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
 };
 use dynalock::embedded::Engine;
 use dynalock::testing::{Fault, Faults, Reply};
-use dynalock_tests::{engines::Store, recording::Recording};
+use dynalock_tests::{engines::Store, middleware::Middleware, recording::Recording};
 use tokio::time::{Instant, timeout};
 
 use crate::{TABLE, add_one, count, text, with_table};
@@ -18,8 +18,8 @@ use crate::{TABLE, add_one, count, text, with_table};
 async fn scripted() -> (Client, Faults, Recording) {
     let store = Store::memory();
     with_table(store.client()).await;
-    let recording = Recording::new(store.http_client());
-    let faults = Faults::new(recording.clone());
+    let recording = Recording::default();
+    let faults = Faults::new(recording.wrap(store.http_client()));
     let config = store.config().http_client(faults.clone());
     (Client::from_conf(config.build()), faults, recording)
 }

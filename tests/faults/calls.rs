@@ -44,6 +44,10 @@ impl Call {
     pub(crate) const ALL: [Self; 9] =
         [Create, Save, Replace, Touch, Delete, Update, TryUpdate, UpdateExisting, CreateFresh];
 
+    /// The calls that leave a stamp.
+    pub(crate) const STAMPED: [Self; 8] =
+        [Create, Save, Replace, Touch, Update, TryUpdate, UpdateExisting, CreateFresh];
+
     /// The calls that raise the version of an item.
     pub(crate) const CHANGES: [Self; 6] = [Save, Replace, Touch, Update, TryUpdate, UpdateExisting];
 

@@ -4,11 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_async::time::TimeSource;
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
@@ -16,11 +13,12 @@ use aws_smithy_types::date_time::Format;
 use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Retry};
 use dynalock_tests::engines::Store;
+use dynalock_tests::middleware::{Middleware, operation};
 use dynalock_tests::runtimes::{each, time_is_real};
 
 use crate::calls::{Call, sdk_code, unknown_because_of};
 use crate::kinds::Kind;
-use crate::world::{World, always, both};
+use crate::world::{Testbed, World, always, both};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -57,33 +55,15 @@ enum Freeze {
 /// A store that checks how old signatures are, and says what time it is, as DynamoDB does.
 #[derive(Clone, Debug)]
 struct Strict {
-    inner: SharedHttpClient,
     clock: Clock,
     /// How far the store's clock is ahead of the process's.
     ahead: Duration,
     freezes: Arc<Mutex<VecDeque<(&'static str, Freeze)>>>,
 }
 
-impl HttpClient for Strict {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { store: self.clone(), inner })
-    }
-}
-
-#[derive(Debug)]
-struct Connector {
-    store: Strict,
-    inner: SharedHttpConnector,
-}
-
-impl HttpConnector for Connector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (store, inner) = (self.store.clone(), self.inner.clone());
+impl Middleware for Strict {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        let (store, inner) = (self.clone(), inner.clone());
         HttpConnectorFuture::new(async move {
             let freeze = store.next_freeze(&request);
             if let Some(Freeze::Request(time)) = freeze {
@@ -106,9 +86,8 @@ impl HttpConnector for Connector {
 
 impl Strict {
     fn next_freeze(&self, request: &HttpRequest) -> Option<Freeze> {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
         let mut freezes = self.freezes.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = freezes.iter().position(|(operation, _)| target.ends_with(&format!(".{operation}")))?;
+        let next = freezes.iter().position(|(frozen, _)| *frozen == operation(request))?;
         freezes.remove(next).map(|(_, freeze)| freeze)
     }
 
@@ -154,9 +133,10 @@ async fn strict_ahead(
 ) -> (World, Strict) {
     let store = Store::memory();
     let clock = Clock::new();
-    let inner = store.http_client();
-    let strict = Strict { inner, clock: clock.clone(), ahead, freezes: Arc::default() };
-    let world = World::before(store, strict.clone(), |config| configure(config.time_source(clock)));
+    let strict = Strict { clock: clock.clone(), ahead, freezes: Arc::default() };
+    let http_client = strict.wrap(store.http_client());
+    let testbed = Testbed::before(store, http_client, |config| configure(config.time_source(clock)));
+    let world = World::on(testbed);
     world.prepare().await;
     (world, strict)
 }

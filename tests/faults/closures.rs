@@ -4,19 +4,7 @@ use dynalock::Error;
 use dynalock::testing::Fault;
 use dynalock_tests::polling::unless_it_panics;
 
-use crate::world::{Account, World};
-
-#[derive(Debug)]
-enum Refused {
-    Overdrawn,
-    Failed(Error),
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
+use crate::world::{Account, Refused, World};
 
 pub(crate) async fn a_refusal_is_returned_and_nothing_is_sent() {
     let world = World::new().await;

@@ -7,20 +7,19 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
-use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition, TokenBucket};
-use aws_sdk_dynamodb::config::{self, ConfigBag, HttpClient, Intercept, RuntimeComponents, SharedHttpClient};
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
+use aws_sdk_dynamodb::config::{self, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_smithy_async::time::StaticTimeSource;
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use dynalock::testing::Fault;
 use dynalock::{Error, Result, Retry, Table, Transaction, transact};
-use dynalock_tests::engines::table_name;
+use dynalock_tests::engines::retry_quota;
+use dynalock_tests::middleware::{Middleware, operation};
 use dynalock_tests::polling::{polled, together};
 use dynalock_tests::runtimes::retry;
 
@@ -115,7 +114,6 @@ enum Lost {
 /// reply is lost.
 #[derive(Debug, Clone)]
 struct Overtaken {
-    inner: SharedHttpClient,
     operation: &'static str,
     lost: Lost,
     rival: Table<Account>,
@@ -123,9 +121,11 @@ struct Overtaken {
 }
 
 impl Overtaken {
-    fn new(world: &World, operation: &'static str, lost: Lost) -> Self {
-        let (inner, rival) = (SharedHttpClient::new(world.sent.clone()), world.rival.clone());
-        Self { inner, operation, lost, rival, has_struck: Arc::default() }
+    /// The client of a world, with this on its way.
+    fn client(world: &World, operation: &'static str, lost: Lost) -> Client {
+        let network = Self { operation, lost, rival: world.rival.clone(), has_struck: Arc::default() };
+        let inner = world.client.config().http_client().expect("the client's way to the store");
+        client(world, |config| config.http_client(network.wrap(inner)))
     }
 
     async fn strike(&self, reply: HttpResponse) -> std::result::Result<HttpResponse, ConnectorError> {
@@ -142,29 +142,11 @@ impl Overtaken {
     }
 }
 
-impl HttpClient for Overtaken {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let line = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Line { line, network: self.clone() })
-    }
-}
-
-#[derive(Debug)]
-struct Line {
-    line: SharedHttpConnector,
-    network: Overtaken,
-}
-
-impl HttpConnector for Line {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let is_struck = target.ends_with(self.network.operation)
-            && !self.network.has_struck.swap(true, Ordering::Relaxed);
-        let (reply, network) = (self.line.call(request), self.network.clone());
+impl Middleware for Overtaken {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        let is_struck =
+            operation(&request) == self.operation && !self.has_struck.swap(true, Ordering::Relaxed);
+        let (reply, network) = (inner.call(request), self.clone());
         HttpConnectorFuture::new(async move {
             let reply = reply.await?;
             if is_struck { network.strike(reply).await } else { Ok(reply) }
@@ -174,8 +156,7 @@ impl HttpConnector for Line {
 
 /// The client of a world, with a retry quota of its own and whatever else it is given.
 fn client(world: &World, configure: impl FnOnce(config::Builder) -> config::Builder) -> Client {
-    let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
-    let config = world.client.config().to_builder().retry_partition(retries);
+    let config = world.client.config().to_builder().retry_partition(retry_quota());
     Client::from_conf(configure(config).build())
 }
 
@@ -193,8 +174,7 @@ pub(crate) async fn a_create_in_doubt_whose_item_others_deleted_does_not_come_ba
         for lost in [Lost::Reset, Lost::Breakdown, Lost::Truncated] {
             println!("{way:?} {lost:?}");
             let world = World::new().await;
-            let network = Overtaken::new(&world, way.operation(), lost);
-            let (answers, runs) = way.run(&client(&world, |config| config.http_client(network))).await;
+            let (answers, runs) = way.run(&Overtaken::client(&world, way.operation(), lost)).await;
             answers.iter().for_each(assert_unknown);
             assert_eq!(world.stored("bob").await, None);
             let others = usize::from(way == CreateAll);
@@ -210,8 +190,7 @@ pub(crate) async fn a_create_under_a_token_is_ok_though_others_deleted_the_item(
         for lost in [Lost::Reset, Lost::Breakdown, Lost::Truncated] {
             println!("{way:?} {lost:?}");
             let world = World::new().await;
-            let network = Overtaken::new(&world, way.operation(), lost);
-            let (answers, runs) = way.run(&client(&world, |config| config.http_client(network))).await;
+            let (answers, runs) = way.run(&Overtaken::client(&world, way.operation(), lost)).await;
             assert!(matches!(answers[..], [Ok(())]), "{answers:?}");
             assert_eq!(world.stored("bob").await, None);
             assert_eq!((world.sent.count("TransactWriteItems"), world.sent.count("PutItem")), (2, 0));
@@ -230,8 +209,7 @@ async fn a_create_in_doubt_is_not_sent_again_by_those_who_go_on_with_it() {
     let mut unknown = 0;
     for polls in 0.. {
         let world = World::new().await;
-        let network = Overtaken::new(&world, "PutItem", Lost::NoReply);
-        let client = client(&world, |config| config.http_client(network));
+        let client = Overtaken::client(&world, "PutItem", Lost::NoReply);
         let table = Table::<Account>::new(&client, "accounts").coalescing();
         let others = together([add(&table), add(&table)]);
         let (sender, others) = tokio::join!(polled(add(&table), polls), others);

@@ -258,17 +258,22 @@ async fn a_hanging_reply_is_given_up_after_the_timeout_for_one_answer() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_clients_own_shorter_attempt_timeout_is_kept() {
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(200)).build();
+/// A client with these timeouts, of 200 ms, cuts off an attempt that hangs, and the call ends `within` this time.
+async fn assert_cut_off(timeouts: TimeoutConfig, within: Duration) {
     for (call, stamps) in both(Call::ALL) {
         let world = World { stamps, ..World::with(|config| config.timeout_config(timeouts.clone())).await };
         world.faults.script(call.operation(), [Fault::NeverReplies]);
         let begun = Instant::now();
         call.run(&world).await.assert_lost(call, &world).await;
         let took = begun.elapsed();
-        assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(3), "{call:?}: {took:?}");
+        assert!(took >= Duration::from_millis(200) && took < within, "{call:?}: {took:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clients_own_shorter_attempt_timeout_is_kept() {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(200)).build();
+    assert_cut_off(timeouts, Duration::from_secs(3)).await;
 }
 
 /// A longer one would let a call wait longer for one answer than its `Retry` says.
@@ -287,14 +292,7 @@ async fn the_clients_own_longer_attempt_timeout_gives_way() {
 #[tokio::test(start_paused = true)]
 async fn the_clients_own_operation_timeout_is_kept_and_leaves_doubt() {
     let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_millis(200)).build();
-    for (call, stamps) in both(Call::ALL) {
-        let world = World { stamps, ..World::with(|config| config.timeout_config(timeouts.clone())).await };
-        world.faults.script(call.operation(), [Fault::NeverReplies]);
-        let begun = Instant::now();
-        call.run(&world).await.assert_lost(call, &world).await;
-        let took = begun.elapsed();
-        assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(1), "{call:?}: {took:?}");
-    }
+    assert_cut_off(timeouts, Duration::from_secs(1)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use dynalock_tests::polling::polled;
 use dynalock_tests::runtimes::{each, retry};
 
 use crate::calls::{Call, Done, Ended};
-use crate::world::{Account, Bare, Holder, World, breakdown, refusal};
+use crate::world::{Account, Bare, Holder, Testbed, World, breakdown, refusal};
 
 /// What came of dropping a call after each number of polls.
 struct Dropped {
@@ -20,11 +20,11 @@ struct Dropped {
 
 /// Drops `call`, under `faults`, after each number of polls until one is enough.
 async fn drop_at_every_poll<T: Holder>(call: Call, faults: &[Fault], retry: Retry) -> Dropped {
-    let store = World::new().await.store;
+    let store = World::new().await.testbed.store;
     let mut hits = 0;
     for polls in 0.. {
         assert!(polls < 1000, "{call:?} {faults:?} never ends");
-        let world = World::on(store.clone(), |config| config);
+        let world = World::on(Testbed::on(store.clone()));
         world.faults.script(call.operation(), faults.iter().cloned());
         let table = world.table_of::<T>();
         let before = call.held();

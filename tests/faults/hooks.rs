@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{
-    ConfigBag, HttpClient, Intercept, RuntimeComponents, SharedHttpClient, timeout::TimeoutConfig,
+    self, ConfigBag, HttpClient, Intercept, RuntimeComponents, SharedHttpClient, timeout::TimeoutConfig,
 };
 use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
@@ -146,12 +146,11 @@ async fn assert_true(call: Call, world: &World, result: &dynalock::Result<Done>,
 }
 
 /// The reply came, and an interceptor drops it. The table itself has the hook, so the reads before pass it too.
-#[tokio::test(start_paused = true)]
-async fn an_interceptor_that_fails_after_the_reply_denies_no_write() {
+async fn drop_replies(configure: impl Fn(config::Builder) -> config::Builder) {
     for call in Call::ALL {
         for hook in AFTER_THE_STORE {
             let fails = Fails::new(hook, usize::from(call.reads_first()));
-            let world = World::with(|config| config.interceptor(fails)).await;
+            let world = World::with(|config| configure(config.interceptor(fails))).await;
             println!("{call:?} {hook:?}");
             let ended = call.run(&world).await;
             assert_true(call, &world, &ended.result, ended.runs).await;
@@ -159,19 +158,15 @@ async fn an_interceptor_that_fails_after_the_reply_denies_no_write() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_interceptor_that_fails_after_the_reply_denies_no_write() {
+    drop_replies(|config| config).await;
+}
+
 /// The same where the client does not retry, so that dynalock sees the failure itself.
 #[tokio::test(start_paused = true)]
 async fn an_interceptor_that_fails_after_the_reply_denies_no_write_without_retries() {
-    for call in Call::ALL {
-        for hook in AFTER_THE_STORE {
-            let fails = Fails::new(hook, usize::from(call.reads_first()));
-            let world = World::with(|config| config.interceptor(fails).retry_config(RetryConfig::disabled()));
-            let world = world.await;
-            println!("{call:?} {hook:?}");
-            let ended = call.run(&world).await;
-            assert_true(call, &world, &ended.result, ended.runs).await;
-        }
-    }
+    drop_replies(|config| config.retry_config(RetryConfig::disabled())).await;
 }
 
 /// An interceptor that fails before the request goes out may cost an answer, but no effect is ever denied.

@@ -33,19 +33,9 @@ async fn found_out(unknown: &UnknownOutcome, world: &World) -> Option<bool> {
     unknown.was_applied(read.send().await.unwrap().item.as_ref())
 }
 
-const STAMPED: [Call; 7] = [
-    Call::Save,
-    Call::Replace,
-    Call::Touch,
-    Call::Update,
-    Call::TryUpdate,
-    Call::UpdateExisting,
-    Call::CreateFresh,
-];
-
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_stamp_is_there_was_applied() {
-    for call in STAMPED.into_iter().chain([Call::Create]) {
+    for call in Call::STAMPED {
         let world = World::new().await;
         let unknown = unknown(call, &world, Fault::ReplyLost).await;
         assert_eq!(found_out(&unknown, &world).await, Some(true), "{call:?}");
@@ -120,7 +110,7 @@ async fn a_condition_that_does_not_hold_at_the_expected_version_says_nothing_yet
 
 #[tokio::test(start_paused = true)]
 async fn an_item_that_is_gone_says_nothing() {
-    for call in STAMPED.into_iter().chain([Call::Create, Call::Delete]) {
+    for call in Call::ALL {
         let world = World::new().await;
         let unknown = unknown(call, &world, Fault::ReplyLost).await;
         if let Some(stored) = world.stored(call.id()).await {

@@ -1,21 +1,9 @@
 //! Row 32: a refusal rests on what is stored, not on what another call of this process left or wanted to write.
 
-use dynalock::{Error, Table};
+use dynalock::Table;
 use tokio::time::timeout;
 
-use crate::world::{Account, DEADLINE, World};
-
-#[derive(Debug)]
-enum Refused {
-    Overdrawn,
-    Failed(Error),
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
+use crate::world::{Account, DEADLINE, Refused, World};
 
 /// Takes 50 out of the account if it has them, and keeps what it saw.
 async fn withdraw(table: &Table<Account>, seen: &mut Vec<i64>) -> Result<Account, Refused> {
@@ -60,7 +48,7 @@ pub(crate) async fn a_refusal_on_an_item_that_was_handed_over_is_read_and_run_ag
         match latecomer {
             Ok(alice) => assert_eq!((alice.balance, stored), (60, 60)),
             Err(Refused::Overdrawn) => assert_eq!((rivals_balance, stored), (20, 20)),
-            Err(Refused::Failed(error)) => panic!("{error}"),
+            Err(other) => panic!("{other:?}"),
         }
     }
 }

@@ -45,7 +45,7 @@ async fn a_read_of_many_that_fails_is_done_again() {
         let world = World::new().await;
         world.faults.script("BatchGetItem", vec![fault.clone(); 7]);
         let retry = Retry::default().attempt_timeout(Duration::from_secs(1));
-        let read = world.table.with_retry(retry).get_many(["bob", "alice", "alice"]).await;
+        let read = world.table.clone().with_retry(retry).get_many(["bob", "alice", "alice"]).await;
         let alice = Some(Account::alice());
         assert_eq!(read.unwrap(), [None, alice.clone(), alice], "{fault:?}");
         assert_eq!(world.sent.count("BatchGetItem"), 8, "{fault:?}");

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynalock::testing::Fault;
 use dynalock::{Error, Table, Versioned};
+use dynalock_tests::runtimes::retry;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Call, Done};
@@ -176,7 +177,7 @@ fn at(world: &World, seconds: u64) -> Table<Clocked> {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
     let clock = aws_smithy_async::time::StaticTimeSource::new(time);
     let config = world.client.config().to_builder().time_source(clock);
-    World::table_on(&aws_sdk_dynamodb::Client::from_conf(config.build()))
+    Table::new(&aws_sdk_dynamodb::Client::from_conf(config.build()), "accounts").with_retry(retry(&[]))
 }
 
 /// Row 34: whose clock is behind loses nothing that was applied, and overwrites nothing.

@@ -14,18 +14,6 @@ const THEIRS: i64 = 1000;
 
 const LOST_REPLIES: [Fault; 3] = [Fault::ReplyLost, Fault::Truncated, Fault::BodyCutOff];
 
-/// The calls that leave a stamp.
-const STAMPED: [Call; 8] = [
-    Call::Create,
-    Call::Save,
-    Call::Replace,
-    Call::Touch,
-    Call::Update,
-    Call::TryUpdate,
-    Call::UpdateExisting,
-    Call::CreateFresh,
-];
-
 /// The balance after the call was applied once, and nothing else.
 fn applied(call: Call) -> i64 {
     match call {
@@ -67,7 +55,7 @@ async fn assert_conflict(ended: &Ended, call: Call, world: &World, rivals_balanc
 /// Row 7, for a request that is delivered twice: the only reply that anybody sees is a failed check, and no attempt was
 /// ever in doubt.
 pub(crate) async fn a_failed_check_on_our_own_stamp_is_ok_though_no_attempt_was_lost() {
-    for call in STAMPED {
+    for call in Call::STAMPED {
         let world = World::new().await;
         world.faults.script(call.operation(), [Fault::DeliveredTwice]);
         call.run(&world).await.assert_applied(call, &world).await;
@@ -99,7 +87,7 @@ async fn lost_before<T: Holder>(call: Call, lost: Fault, rivals: u64) -> Ended {
 
 /// Rows 8 and 9, for a struct that keeps `slots` stamps.
 async fn assert_found_among<T: Holder>(slots: u64, lost: Fault) {
-    each(STAMPED.map(|call| (call, lost.clone())), move |(call, lost)| async move {
+    each(Call::STAMPED.map(|call| (call, lost.clone())), move |(call, lost)| async move {
         for rivals in [1, slots - 1].into_iter().filter(|rivals| *rivals < slots) {
             assert_ok(&lost_before::<T>(call, lost.clone(), rivals).await, call);
         }
@@ -120,7 +108,7 @@ pub(crate) async fn a_lost_reply_is_ok_behind_fewer_rivals_than_slots_and_unknow
 
 /// Row 10.
 pub(crate) async fn a_lost_reply_is_unknown_behind_a_foreign_put_that_drops_the_slots() {
-    for call in STAMPED {
+    for call in Call::STAMPED {
         for lost in LOST_REPLIES {
             let world = World::new().await;
             let foreign = Foreign::of(&world);
@@ -137,7 +125,7 @@ pub(crate) async fn a_lost_reply_is_unknown_behind_a_foreign_put_that_drops_the_
 
 /// As row 10 for a rival that replaces the item: what its struct doesn't know goes, and so do the other slots.
 pub(crate) async fn a_lost_reply_is_unknown_behind_a_rival_that_replaces_the_item() {
-    for call in STAMPED {
+    for call in Call::STAMPED {
         let world = World::new().await;
         let rival = async {
             let mut theirs = world.stored(call.id()).await.unwrap();
@@ -165,7 +153,7 @@ pub(crate) async fn a_lost_reply_is_ok_behind_foreign_updates_that_keep_the_slot
         let theirs = THEIRS * i64::try_from(steps.len()).unwrap();
         assert_eq!(world.stored(call.id()).await.unwrap().balance, applied(call) + theirs, "{call:?}");
     }
-    for call in STAMPED {
+    for call in Call::STAMPED {
         for steps in [&[1][..], &[2], &[1, 1, 1, 1, 1, 1], &[2, 1, 40, 1]] {
             assert_found::<Two>(call, steps).await;
             assert_found::<Account>(call, steps).await;

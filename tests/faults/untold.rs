@@ -1,7 +1,7 @@
 //! A store that refuses a failed check without telling the item: one read tells, then the table of verdicts answers.
 
 use dynalock::testing::Fault;
-use dynalock::{Condition, Deleted, Error};
+use dynalock::{Condition, Deleted, Error, Result};
 
 use crate::calls::{Call, Done};
 use crate::world::{Account, Stamps, World, always, both, refusal};
@@ -160,18 +160,27 @@ async fn an_update_goes_on_from_a_conflict_without_an_item() {
     assert!(world.faults.is_over());
 }
 
-/// Our create was applied and its reply lost; a rival deleted the item again. A read that finds nothing must not let the
-/// create be sent once more: that would be its second effect, and undo the delete.
-#[tokio::test(start_paused = true)]
-async fn a_create_in_doubt_is_not_sent_again_because_a_read_finds_nothing() {
-    let world = World::new().await;
+/// Creates bob. The create is applied and its reply lost, and a rival deletes the item again before it is read.
+async fn create_in_doubt(world: &World, condition: Option<Condition>) -> Result<()> {
     world.faults.script("PutItem", [Fault::ReplyLost]);
     let mut bob = Account::bob();
     let rival = async {
         let created = world.stored("bob").await.unwrap();
         world.rival.delete(&created).await.unwrap();
     };
-    let result = world.overtaken(world.table.create(&mut bob).into_future(), "GetItem", rival).await;
+    let create = world.table.create(&mut bob);
+    let create = match condition {
+        Some(condition) => create.condition(condition),
+        None => create,
+    };
+    world.overtaken(create.into_future(), "GetItem", rival).await
+}
+
+/// A read that finds nothing must not let the create be sent once more: that would be its second effect, and undo the delete.
+#[tokio::test(start_paused = true)]
+async fn a_create_in_doubt_is_not_sent_again_because_a_read_finds_nothing() {
+    let world = World::new().await;
+    let result = create_in_doubt(&world, None).await;
     assert_eq!(world.stored("bob").await, None, "{result:?}");
     assert!(matches!(result, Err(Error::OutcomeUnknown(_))), "{result:?}");
 }
@@ -180,14 +189,7 @@ async fn a_create_in_doubt_is_not_sent_again_because_a_read_finds_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_create_in_doubt_is_not_refused_because_a_read_finds_nothing() {
     let world = World::new().await;
-    world.faults.script("PutItem", [Fault::ReplyLost]);
-    let mut bob = Account::bob();
-    let rival = async {
-        let created = world.stored("bob").await.unwrap();
-        world.rival.delete(&created).await.unwrap();
-    };
     let condition = Condition::new("attribute_not_exists(balance)");
-    let create = world.table.create(&mut bob).condition(condition);
-    let result = world.overtaken(create.into_future(), "GetItem", rival).await;
+    let result = create_in_doubt(&world, Some(condition)).await;
     assert!(matches!(result, Err(Error::OutcomeUnknown(_))), "{result:?}");
 }

@@ -1,47 +1,14 @@
-//! A store with one account, a table that reaches it through a network that fails by script, and one that never fails.
+//! A testbed with one account, and tables of accounts with and without write stamps.
 
-use std::time::Duration;
+use std::ops::Deref;
 
-use aws_sdk_dynamodb::{
-    Client,
-    config::{
-        self, HttpClient,
-        retry::{RetryPartition, TokenBucket},
-    },
-};
-use dynalock::testing::{Fault, Faults, Reply};
+use aws_sdk_dynamodb::config;
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Table, Versioned};
-use dynalock_tests::{
-    engines::{Store, table_name},
-    recording::Recording,
-    runtimes::{retry, with_retries},
-    transit::Transit,
-};
+pub(crate) use dynalock_tests::account::{Account, Refused};
+use dynalock_tests::engines::Store;
+pub(crate) use dynalock_tests::testbed::{DEADLINE, Testbed};
 use serde::{Deserialize, Serialize};
-
-/// What a call may take that ends by its own limits and not by luck: the default deadline.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
-pub(crate) struct Account {
-    #[dynalock(partition_key)]
-    pub(crate) id: String,
-    pub(crate) balance: i64,
-    #[dynalock(version)]
-    pub(crate) version: u64,
-}
-
-impl Account {
-    /// The account that every store begins with.
-    pub(crate) fn alice() -> Self {
-        Self { id: "alice".into(), balance: 100, version: 1 }
-    }
-
-    /// An account that no store begins with.
-    pub(crate) fn bob() -> Self {
-        Self { id: "bob".into(), balance: 7, version: 0 }
-    }
-}
 
 /// Whether the struct of the items keeps write stamps: the default number, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,15 +71,9 @@ impl Holder for Account {
     }
 }
 
+/// A store with [`Account::alice`], on a testbed.
 pub(crate) struct World {
-    pub(crate) store: Store,
-    /// Every request that the SDK sent.
-    pub(crate) sent: Recording,
-    pub(crate) faults: Faults,
-    /// What may hold requests up before they meet the faults.
-    pub(crate) transit: Transit,
-    /// Through the faults.
-    pub(crate) client: Client,
+    pub(crate) testbed: Testbed,
     pub(crate) table: Table<Account>,
     /// The same for items without stamps.
     pub(crate) bare: Table<Bare>,
@@ -120,6 +81,14 @@ pub(crate) struct World {
     pub(crate) stamps: Stamps,
     /// As a rival with a faultless network has it.
     pub(crate) rival: Table<Account>,
+}
+
+impl Deref for World {
+    type Target = Testbed;
+
+    fn deref(&self) -> &Testbed {
+        &self.testbed
+    }
 }
 
 impl World {
@@ -133,7 +102,7 @@ impl World {
 
     /// A world whose faulty client is configured further.
     pub(crate) async fn with(configure: impl FnOnce(config::Builder) -> config::Builder) -> Self {
-        let world = Self::on(Store::memory(), configure);
+        let world = Self::on(Testbed::with(Store::memory(), configure));
         world.prepare().await;
         world
     }
@@ -144,64 +113,26 @@ impl World {
         self.rival.create(&mut Account::alice()).await.unwrap();
     }
 
-    /// A new world around a store that is there.
-    pub(crate) fn on(store: Store, configure: impl FnOnce(config::Builder) -> config::Builder) -> Self {
-        let http_client = store.http_client();
-        Self::before(store, http_client, configure)
-    }
-
-    /// The same, where the faulty client has something between its faults and the store.
-    pub(crate) fn before(
-        store: Store,
-        http_client: impl HttpClient + 'static,
-        configure: impl FnOnce(config::Builder) -> config::Builder,
-    ) -> Self {
-        let faults = Faults::new(http_client);
-        let transit = Transit::new(faults.clone());
-        let sent = Recording::new(transit.clone());
-        // The SDK grants retries from one budget for the whole process, unless told otherwise.
-        let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
-        let config = configure(with_retries(store.config()));
-        let client = Client::from_conf(config.retry_partition(retries).http_client(sent.clone()).build());
-        let (table, bare) = (Self::table_on(&client), Self::table_on(&client));
-        let rival = Table::new(&store.client(), "accounts");
-        Self { store, sent, faults, transit, client, table, bare, stamps: Stamps::On, rival }
+    /// A world on a testbed that is there.
+    pub(crate) fn on(testbed: Testbed) -> Self {
+        let (table, bare) = (testbed.table("accounts"), testbed.table("accounts"));
+        let rival = testbed.rivals_table("accounts");
+        Self { testbed, table, bare, stamps: Stamps::On, rival }
     }
 
     /// A table of this world's store for items of another struct.
     pub(crate) fn table_of<T: Versioned>(&self) -> Table<T> {
-        Self::table_on(&self.client)
-    }
-
-    /// The same through another client.
-    pub(crate) fn table_on<T: Versioned>(client: &Client) -> Table<T> {
-        Table::new(client, "accounts").with_retry(retry(&[]))
+        self.testbed.table("accounts")
     }
 
     /// The same as a rival with a faultless network has it.
     pub(crate) fn rival_of<T: Versioned>(&self) -> Table<T> {
-        Table::new(&self.store.client(), "accounts")
+        self.testbed.rivals_table("accounts")
     }
 
     /// The account as the store has it.
     pub(crate) async fn stored(&self, id: &str) -> Option<Account> {
         self.rival.get(id).await.unwrap()
-    }
-
-    /// Runs `call`, and lets `rival` overtake the first request of `operation` that it sends after the script is over.
-    pub(crate) async fn overtaken<T>(
-        &self,
-        call: impl Future<Output = T>,
-        operation: &'static str,
-        rival: impl Future<Output = ()>,
-    ) -> T {
-        let gate = self.faults.hold_up(operation);
-        let overtake = async {
-            tokio::time::timeout(DEADLINE, gate.reached()).await.expect("the request never came");
-            rival.await;
-            gate.open();
-        };
-        tokio::join!(call, overtake).0
     }
 }
 

@@ -10,8 +10,9 @@ use stateright::{Checker, HasDiscoveries, Model, Path};
 
 use dynalock_model::protocol::ROWS;
 
-use crate::model::{Action, Bounds, Store};
+use crate::model::Action;
 use crate::state::State;
+use crate::store::{Bounds, Store};
 
 /// In states. Where a break takes more, it is not looked for.
 const LONGEST_TRACE: usize = 16;

@@ -8,12 +8,11 @@
 mod check;
 mod model;
 mod state;
+mod store;
 
 use crate::check::{break_it, exhaust, is_full};
-use crate::model::{
-    Bounds, Doubt, Kind, NO_DOUBLED_UPDATE, NO_LOST_UPDATE, OK_IS_APPLIED, REFUSED_IS_NOT_APPLIED, Start,
-    Store,
-};
+use crate::model::{NO_DOUBLED_UPDATE, NO_LOST_UPDATE, OK_IS_APPLIED, REFUSED_IS_NOT_APPLIED};
+use crate::store::{Bounds, Doubt, Kind, Start, Store};
 use dynalock_model::protocol::Protocol;
 
 /// Three equal writers with `stamps` slots, each with two attempts for a write, and one of each fault.

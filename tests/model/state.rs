@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use crate::model::{Bounds, Doubt, Kind, ROOM, Start, Store, WRITERS};
+use crate::store::{Bounds, Doubt, Kind, ROOM, Start, Store, WRITERS};
 use dynalock_model::protocol::{
     Act, Author, INCREMENT, Item, Protocol, REBORN, Stamp, Verdict, Write, judge,
 };
@@ -132,12 +132,12 @@ impl State {
 
     /// The same, and returns whether it is answered with Ok: also where the store knows that it was applied before.
     pub(crate) fn arrive(&mut self, index: usize, store: &Store) -> bool {
-        self.writers[index].busy.is_some_and(|busy| store.knows(&busy)) || self.deliver(index)
+        self.writers[index].busy.is_some_and(|busy| busy.is_known(store)) || self.deliver(index)
     }
 
     /// Whether a late copy of a writer's request changes the item.
     pub(crate) fn admits_late(&self, busy: &Busy, store: &Store) -> bool {
-        let is_known = store.knows(busy);
+        let is_known = busy.is_known(store);
         busy.transmitted
             && busy.write.applies_to(self.item)
             && !is_known
@@ -299,6 +299,11 @@ impl Busy {
     fn new(write: Write, store: &Store) -> Self {
         let attempts = store.attempts;
         Self { write, attempts, clean: true, transmitted: false, applied: false, late: 0 }
+    }
+
+    /// Whether the store knows this transaction by its token: it has carried it out, and answers so.
+    pub(crate) fn is_known(&self, store: &Store) -> bool {
+        store.doubt == Doubt::Token && self.write.act == Act::Create && self.applied
     }
 }
 

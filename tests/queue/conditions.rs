@@ -88,7 +88,7 @@ async fn a_condition_is_asked_again_after_a_conflict() {
     let world = World::new().await;
     for (at_most, entries) in [(3, vec![50, 1]), (2, vec![50, 1, 50])] {
         let call = add_if(&world.coalescing, at_most, 1);
-        let (answer, ()) = tokio::join!(call, world.overtake("UpdateItem", world.rival_adds(50)));
+        let answer = world.overtaken(call, "UpdateItem", world.rival_adds(50)).await;
         assert_eq!(answer.is_ok(), at_most == 3);
         assert_eq!(world.stored().await.entries, entries);
     }

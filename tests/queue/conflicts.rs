@@ -23,10 +23,8 @@ pub(crate) async fn a_batch_that_is_overtaken_is_made_again_in_the_same_order() 
         };
         table.update("a", change).into_future()
     };
-    let others = async {
-        let overtake = world.overtake("UpdateItem", world.rival_adds(50));
-        tokio::join!(together((1..=4).map(call)), overtake).0
-    };
+    let others =
+        async { world.overtaken(together((1..=4).map(call)), "UpdateItem", world.rival_adds(50)).await };
     let ended = world.behind_a_write(table, others).await;
     let all = [0, 50, 1, 2, 3, 4];
     for (journal, entries) in ended.into_iter().zip(3..) {
@@ -42,7 +40,7 @@ pub(crate) async fn a_batch_that_is_overtaken_is_made_again_in_the_same_order() 
 pub(crate) async fn a_caller_that_is_overtaken_keeps_its_turn() {
     let world = World::new().await;
     let calls = together(add_each(&world.table, 1..=3));
-    let (ended, ()) = tokio::join!(calls, world.overtake("UpdateItem", world.rival_adds(50)));
+    let ended = world.overtaken(calls, "UpdateItem", world.rival_adds(50)).await;
     for (journal, entries) in ended.into_iter().zip(2..) {
         assert_eq!(journal.unwrap().entries, [50, 1, 2, 3][..entries]);
     }

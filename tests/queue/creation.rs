@@ -75,7 +75,7 @@ pub(crate) async fn a_batch_that_finds_the_item_created_is_made_again_on_top_of_
     let mut rivals = Journal { entries: vec![50], ..Journal::empty("a") };
     let create = async { world.rival.create(&mut rivals).await.unwrap() };
     let calls = [add_or_create(table, 1), add(table, 2), add_or_create(table, 3)];
-    let (ended, ()) = tokio::join!(together(calls), world.overtake("PutItem", create));
+    let ended = world.overtaken(together(calls), "PutItem", create).await;
     let ended: Vec<_> = ended.into_iter().map(|journal| journal.unwrap().entries).collect();
     assert_eq!(ended, [vec![50, 1], vec![50, 1, 2], vec![50, 1, 2, 3]]);
     assert_eq!(world.sent.operations(), ["GetItem", "PutItem", "UpdateItem"]);

@@ -30,10 +30,24 @@ fn ended(runtime: &Runtime, call: Answer<'_>) -> Journal {
     answer.expect("a panic").expect("it waits for ever").unwrap()
 }
 
+/// What becomes of the first runtime while the request is under way.
 #[derive(Debug, Clone, Copy)]
 enum First {
     Ends,
     IsIdle,
+}
+
+impl First {
+    /// Ends `runtime`, or returns it, for as long as it is to be idle.
+    fn befalls(self, runtime: Runtime) -> Option<Runtime> {
+        match self {
+            Self::Ends => {
+                runtime.shutdown_background();
+                None
+            }
+            Self::IsIdle => Some(runtime),
+        }
+    }
 }
 
 fn hand_over(operation: &str, first: First) {
@@ -45,16 +59,10 @@ fn hand_over(operation: &str, first: First) {
     assert!(world.faults.is_over());
     let mut waiting = add(&world.table, 2);
     begin(&two, &mut waiting);
-    let kept = match first {
-        First::Ends => {
-            one.shutdown_background();
-            None
-        }
-        First::IsIdle => Some(one),
-    };
+    let idle = first.befalls(one);
     drop(leader);
     assert_eq!(ended(&two, waiting).entries.last(), Some(&2), "{operation}, {first:?}");
-    drop(kept);
+    drop(idle);
 }
 
 #[test]
@@ -95,17 +103,11 @@ fn shared(first: First) {
     begin(&one, &mut sender);
     assert!(world.faults.is_over());
     assert_eq!(world.written().last(), Some(&vec![0, 1, 2]));
-    let kept = match first {
-        First::Ends => {
-            one.shutdown_background();
-            None
-        }
-        First::IsIdle => Some(one),
-    };
+    let idle = first.befalls(one);
     drop(sender);
     assert_eq!(ended(&two, member).entries.last(), Some(&2), "{first:?}");
     assert_eq!(ended(&two, world.rival.update("a", |_| ()).into_future()).entries, [0, 1, 2], "{first:?}");
-    drop(kept);
+    drop(idle);
 }
 
 fn shared_create(first: First) {
@@ -125,17 +127,11 @@ fn shared_create(first: First) {
     begin(&two, &mut member);
     begin(&one, &mut sender);
     assert!(world.faults.is_over());
-    let kept = match first {
-        First::Ends => {
-            one.shutdown_background();
-            None
-        }
-        First::IsIdle => Some(one),
-    };
+    let idle = first.befalls(one);
     drop(sender);
     assert_eq!(ended(&two, member).entries, [1, 2], "{first:?}");
     assert_eq!(world.sent.count("PutItem"), 1, "{first:?}");
-    drop(kept);
+    drop(idle);
 }
 
 #[test]

@@ -124,7 +124,7 @@ pub(crate) async fn a_refusal_in_a_batch_that_is_lost_for_good_is_run_again() {
     world.faults.script("UpdateItem", [Fault::ReplyLost]);
     let one = async { add(table, 1).await.map_err(Refused::Failed) };
     let calls: [Answer<'_, _, _>; 3] = [Box::pin(one), add_below(table, 1, 2), add_below(table, 2, 3)];
-    let (ended, ()) = tokio::join!(together(calls), world.overtake("UpdateItem", hide(&world)));
+    let ended = world.overtaken(together(calls), "UpdateItem", hide(&world)).await;
     let [one, two, three] = ended.try_into().unwrap();
     for lost in [one, three] {
         assert!(matches!(lost, Err(Refused::Failed(Error::OutcomeUnknown(_)))), "{lost:?}");

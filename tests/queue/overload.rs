@@ -7,6 +7,7 @@ use std::time::Duration;
 use dynalock::{Retry, Table};
 use dynalock_tests::engines::Store;
 use dynalock_tests::load::{Ends, Load, Patience};
+use dynalock_tests::middleware::Middleware;
 use dynalock_tests::recording::Recording;
 use dynalock_tests::stalling::Stalling;
 use serde::{Deserialize, Serialize};
@@ -37,9 +38,9 @@ const BOTH: [Patience; 2] = [Patience::Deadline(PATIENCE), Patience::Dropped(PAT
 impl Scene {
     async fn new(coalesces: bool) -> Self {
         let store = Store::memory();
-        let way = Stalling::new(store.http_client(), 5 * MS);
-        let sent = Recording::new(way.clone());
-        let client = aws_sdk_dynamodb::Client::from_conf(store.config().http_client(sent.clone()).build());
+        let (way, sent) = (Stalling::new(5 * MS), Recording::default());
+        let config = store.config().http_client(sent.wrap(way.wrap(store.http_client())));
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
         let table = Table::new(&client, "counters");
         table.create_table().await.unwrap();
         table.create(&mut Counter { id: "a".into(), count: 0, version: 0 }).await.unwrap();

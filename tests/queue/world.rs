@@ -1,15 +1,13 @@
-//! A store with one journal, tables of one program that reach it through a network which fails by script, and a rival.
+//! A testbed with one journal, tables of journals, and the calls that add to them.
 
+use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
-use dynalock::testing::{Faults, Gate};
 use dynalock::{Error, Result, Table, Versioned};
-use dynalock_tests::engines::{Store, table_name};
-use dynalock_tests::recording::Recording;
-use dynalock_tests::runtimes::{retry, with_retries};
+use dynalock_tests::engines::Store;
+pub(crate) use dynalock_tests::testbed::DEADLINE;
+use dynalock_tests::testbed::{Testbed, reached};
 use serde::{Deserialize, Serialize};
 
 /// What the version grows by with each write.
@@ -18,9 +16,6 @@ pub(crate) const STEP: u64 = 10;
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-
-/// What a call may take that ends by its own limits: the default deadline.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Each call that succeeds adds an entry, so that the journal tells which of them were applied, how often, and in which
 /// order.
@@ -100,19 +95,23 @@ pub(crate) fn add_below(
     table.try_update("a", change).into_future()
 }
 
+/// A store with one empty journal, on a testbed.
 pub(crate) struct World {
-    pub(crate) store: Store,
-    /// Every request that the SDK sent.
-    pub(crate) sent: Recording,
-    pub(crate) faults: Faults,
-    /// Through the faults.
-    pub(crate) client: Client,
+    testbed: Testbed,
     /// Whose calls take turns.
     pub(crate) table: Table<Journal>,
     /// Whose calls share their writes.
     pub(crate) coalescing: Table<Journal>,
     /// Another program's, with a network that never fails.
     pub(crate) rival: Table<Journal>,
+}
+
+impl Deref for World {
+    type Target = Testbed;
+
+    fn deref(&self) -> &Testbed {
+        &self.testbed
+    }
 }
 
 impl World {
@@ -123,18 +122,12 @@ impl World {
         world
     }
 
-    /// Another program, whose network has failed in nothing yet, around a store that is there.
+    /// Another program around a store that is there.
     pub(crate) fn on(store: Store) -> Self {
-        let faults = Faults::new(store.http_client());
-        let sent = Recording::new(faults.clone());
-        // The SDK grants retries from one budget for the whole process, unless told otherwise.
-        let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
-        let config = with_retries(store.config()).retry_partition(retries).http_client(sent.clone());
-        let client = Client::from_conf(config.build());
-        let table = Table::new(&client, "journals").with_retry(retry(&[]));
-        let coalescing = table.clone().coalescing();
-        let rival = Table::new(&store.client(), "journals");
-        Self { store, sent, faults, client, table, coalescing, rival }
+        let testbed = Testbed::on(store);
+        let table: Table<Journal> = testbed.table("journals");
+        let (coalescing, rival) = (table.clone().coalescing(), testbed.rivals_table("journals"));
+        Self { testbed, table, coalescing, rival }
     }
 
     /// The journal as it is stored.
@@ -185,14 +178,6 @@ impl World {
         others
     }
 
-    /// Holds the next request of `operation` up, does `meanwhile` when it is there, and lets it go on.
-    pub(crate) async fn overtake(&self, operation: &'static str, meanwhile: impl Future<Output = ()>) {
-        let gate = self.faults.hold_up(operation);
-        reached(&gate).await;
-        meanwhile.await;
-        gate.open();
-    }
-
     /// Nothing is kept of any call, and the next one works.
     pub(crate) async fn assert_is_quiet(&self) {
         for table in [&self.table, &self.coalescing] {
@@ -202,10 +187,6 @@ impl World {
             assert_eq!(after, [&before[..], &[999]].concat());
         }
     }
-}
-
-async fn reached(gate: &Gate) {
-    tokio::time::timeout(DEADLINE, gate.reached()).await.expect("the request never came");
 }
 
 /// Of how many items updates of `table` are under way.

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{
-        retry::{RetryPartition, TokenBucket},
-        timeout::TimeoutConfig,
-    },
+    config::{SharedHttpClient, timeout::TimeoutConfig},
 };
 use dynalock_tests::{
     engines::Store,
@@ -17,7 +14,6 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use crate::{
-    ledger::Ledger,
     network::{Line, Odds},
     sender,
     world::{Clock, World},
@@ -28,7 +24,8 @@ use crate::{
 pub(crate) struct Setting {
     pub(crate) world: Arc<World>,
     pub(crate) store: Store,
-    pub(crate) ledger: Ledger,
+    /// The way to the store that records what it does.
+    pub(crate) ledger: SharedHttpClient,
     pub(crate) odds: Odds,
     pub(crate) keys: &'static [&'static str],
     /// How many calls each caller makes.
@@ -39,6 +36,17 @@ pub(crate) struct Setting {
     pub(crate) creates: bool,
     /// Whether a deleted item begins at version 1 again.
     pub(crate) from_1: bool,
+}
+
+/// What the callers of a program share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Sharing {
+    /// Nothing: there is only one.
+    Nothing,
+    /// The queue of each item.
+    Turns,
+    /// The writes too.
+    Writes,
 }
 
 #[derive(Debug)]
@@ -59,14 +67,10 @@ impl Caller {
         let Setting { world, store, ledger, odds, keys, pause, .. } = setting;
         let mut dice = Rng::with_seed(seed);
         let line = Line::new(world, ledger, *odds, dice.u64(..));
-        // The SDK grants retries from one budget for the whole process, unless told otherwise.
-        let retries =
-            RetryPartition::custom(format!("{seed:x}")).token_bucket(TokenBucket::default()).build();
         let timeout = Duration::from_millis(dice.u64(300..3000));
         let config = store
             .config()
             .time_source(Clock(Arc::clone(world)))
-            .retry_partition(retries)
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(timeout).build())
             .http_client(line);
         let client = Client::from_conf(config.build());

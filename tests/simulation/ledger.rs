@@ -5,14 +5,17 @@ use std::{
     sync::Arc,
 };
 
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_sdk_dynamodb::config::{HttpClient, SharedHttpClient};
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
-use dynalock_tests::history::{Carried, Effect, Stored, is_create};
+use dynalock_tests::{
+    history::{Carried, Effect, Stored, is_create},
+    middleware::{Middleware, operation},
+};
 use serde_json::{Value, json};
 
 use crate::world::{ATTEMPT, CALL, PROGRAM, World};
@@ -25,8 +28,7 @@ pub(crate) struct Sent {
 
 impl Sent {
     pub(crate) fn read(request: &HttpRequest) -> Self {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit_once('.').map_or("", |(_, operation)| operation).to_owned();
+        let operation = operation(request).to_owned();
         let body = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
         Self { operation, body }
     }
@@ -84,7 +86,6 @@ pub(crate) enum Copies {
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     world: Arc<World>,
-    store: SharedHttpClient,
     copies: Copies,
     /// One request at a time, so that what is read after a write is what it left.
     record: Arc<tokio::sync::Mutex<Record>>,
@@ -100,31 +101,19 @@ struct Record {
 }
 
 impl Ledger {
-    pub(crate) fn new(world: &Arc<World>, store: SharedHttpClient, copies: Copies) -> Self {
-        Self { world: Arc::clone(world), store, copies, record: Arc::default() }
+    /// Returns `store` with a new record.
+    pub(crate) fn of(
+        store: impl HttpClient + 'static,
+        world: &Arc<World>,
+        copies: Copies,
+    ) -> SharedHttpClient {
+        Self { world: Arc::clone(world), copies, record: Arc::default() }.wrap(store)
     }
 }
 
-impl HttpClient for Ledger {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let store = self.store.http_connector(settings, components);
-        SharedHttpConnector::new(Recorder { ledger: self.clone(), store })
-    }
-}
-
-#[derive(Debug)]
-struct Recorder {
-    ledger: Ledger,
-    store: SharedHttpConnector,
-}
-
-impl HttpConnector for Recorder {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let carried_out = tokio::spawn(carry_out(self.ledger.clone(), self.store.clone(), request));
+impl Middleware for Ledger {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        let carried_out = tokio::spawn(carry_out(self.clone(), inner.clone(), request));
         HttpConnectorFuture::new(async move {
             carried_out.await.map_err(|error| ConnectorError::other(error.into(), None))?
         })

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
-    ledger::{Ledger, Sent, refusal},
+    ledger::{Sent, refusal},
     sender,
     world::{ATTEMPT, CALL, LATE, PROGRAM, World, lock},
 };
@@ -70,11 +70,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(world: &Arc<World>, store: &Ledger, odds: Odds, seed: u64) -> Self {
+    pub(crate) fn new(world: &Arc<World>, store: &SharedHttpClient, odds: Odds, seed: u64) -> Self {
         Self {
             world: Arc::clone(world),
             faults: Faults::new(store.clone()),
-            store: SharedHttpClient::new(store.clone()),
+            store: store.clone(),
             dice: Arc::new(Mutex::new(Rng::with_seed(seed))),
             odds,
         }

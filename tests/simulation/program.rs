@@ -4,18 +4,12 @@ use std::panic::resume_unwind;
 
 use tokio::task::JoinSet;
 
-use crate::{caller::Setting, document::Document, sender, writer::Writer};
-
-/// What the callers of a program share.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Sharing {
-    /// Nothing: there is only one.
-    Nothing,
-    /// The queue of each item.
-    Turns,
-    /// The writes too.
-    Writes,
-}
+use crate::{
+    caller::{Setting, Sharing},
+    document::Document,
+    sender,
+    writer::Writer,
+};
 
 /// Lets each of so many callers make its calls.
 pub(crate) async fn program<D: Document>(setting: Setting, seed: u64, callers: u32, sharing: Sharing) {

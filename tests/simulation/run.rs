@@ -12,14 +12,14 @@ use fastrand::Rng;
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    caller::Setting,
+    caller::{Setting, Sharing},
     document::{
         K0, K0By3, K0From1, K1, K1By3, K1From1, K4, K4By3, K4From1, K16, K16By3, LASTING, MORTAL, TABLE,
     },
     foreign::{foreign, naive, naive_creates, sweep},
     ledger::{Copies, Ledger},
     network::{KINDS, Odds},
-    program::{Sharing, program},
+    program::program,
     replay, sender,
     windows::{self, Checked},
     world::{LATE, World, lock},
@@ -164,7 +164,7 @@ async fn simulate(plan: Plan) -> Outcome {
     let mut dice = Rng::with_seed(plan.seed);
     let world = World::new();
     let store = Store::memory();
-    let ledger = Ledger::new(&world, store.http_client(), plan.copies);
+    let ledger = Ledger::of(store.http_client(), &world, plan.copies);
     let odds = Odds { faults: *pick(&mut dice, &[30, 150, 350]), duplicates: 80, kinds: plan.kinds };
     let keys: &[&[&str]] = &[&[LASTING], &[MORTAL], &[LASTING, MORTAL]];
     let keys = pick(&mut dice, keys);

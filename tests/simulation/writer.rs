@@ -7,9 +7,8 @@ use dynalock_tests::history::{Action, Answer, Way};
 use tokio::time::timeout;
 
 use crate::{
-    caller::{Caller, Open, Setting},
+    caller::{Caller, Open, Setting, Sharing},
     document::{Document, MORTAL, TABLE, id},
-    program::Sharing,
     secret::leak,
     world::lock,
 };

@@ -4,6 +4,7 @@
 //! store, such as another emulator, and goes first; `DYNALOCK_ENGINE` then says what answers there. `DYNALOCK_AWS=1` chooses
 //! DynamoDB itself: `scripts/engines` starts that, since it also tells what it costs and deletes the tables.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{env, net, thread};
 
@@ -11,7 +12,7 @@ use aws_sdk_dynamodb::{
     Client,
     config::{
         self, BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents, SharedHttpClient,
-        retry::RetryConfig,
+        retry::{RetryConfig, RetryPartition, TokenBucket},
     },
 };
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
@@ -20,6 +21,7 @@ use dynalock::embedded::Engine;
 use tempfile::TempDir;
 
 use crate::journal;
+use crate::middleware::Middleware;
 
 /// A store, and the HTTP client that reaches it.
 ///
@@ -128,16 +130,24 @@ impl Store {
         panic!("DYNALOCK_AWS needs the feature aws: start scripts/engines")
     }
 
-    /// Returns the configuration of an SDK client, to add to. Its retries are the [chosen](sdk_retries) ones.
+    /// Returns the configuration of an SDK client, to add to. Its retries are the [chosen](sdk_retries) ones, from a
+    /// [quota](retry_quota) of its own.
     #[must_use]
     pub fn config(&self) -> config::Builder {
-        self.config.clone().retry_config(sdk_retries()).http_client(self.http_client.clone())
+        let config = self.config.clone().retry_config(sdk_retries()).retry_partition(retry_quota());
+        config.http_client(self.http_client.clone())
     }
 
     /// Returns an SDK client.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::from_conf(self.config().build())
+    }
+
+    /// Returns an SDK client whose requests pass `middleware`.
+    #[must_use]
+    pub fn client_through(&self, middleware: &impl Middleware) -> Client {
+        Client::from_conf(self.config().http_client(middleware.wrap(self.http_client())).build())
     }
 
     /// Returns the HTTP client, to wrap.
@@ -169,6 +179,15 @@ pub fn sdk_retries() -> RetryConfig {
 pub fn retries_of_2026() -> RetryConfig {
     let spec = RetrySpec::v2_1().with_non_throttling_initial_backoff(Duration::from_millis(25));
     RetryConfig::standard().with_max_attempts(4).with_retry_spec(spec)
+}
+
+/// Returns a quota for the SDK's retries that no other client has. Otherwise all clients of a process share one, and a test
+/// that uses it up changes what others see.
+#[must_use]
+pub fn retry_quota() -> RetryPartition {
+    static QUOTAS: AtomicU64 = AtomicU64::new(0);
+    let name = format!("tests-{}", QUOTAS.fetch_add(1, Ordering::Relaxed));
+    RetryPartition::custom(name).token_bucket(TokenBucket::default()).build()
 }
 
 /// Serves an empty emulator over TCP, as long as the process lives; returns its URL.

@@ -1,4 +1,4 @@
-//! An HTTP client that counts how many requests are under way, and how often they are polled.
+//! The way to a store that is some time away: counts how many requests are under way, and how often they are polled.
 
 use std::{
     future::poll_fn,
@@ -10,16 +10,16 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::HttpRequest,
 };
 
-/// Wraps an HTTP client whose answers are some time away; clones count together.
+use crate::middleware::Middleware;
+
+/// Delays and counts each request. Clones count together.
 #[derive(Clone, Debug)]
 pub struct Gauge {
-    inner: SharedHttpClient,
     latency: Duration,
     counts: Arc<Counts>,
 }
@@ -33,10 +33,10 @@ struct Counts {
 }
 
 impl Gauge {
-    /// Puts `inner` so far away.
+    /// Delays each request by `latency`.
     #[must_use]
-    pub fn new(inner: impl HttpClient + 'static, latency: Duration) -> Self {
-        Self { inner: SharedHttpClient::new(inner), latency, counts: Arc::default() }
+    pub fn new(latency: Duration) -> Self {
+        Self { latency, counts: Arc::default() }
     }
 
     /// How many requests there were.
@@ -58,27 +58,9 @@ impl Gauge {
     }
 }
 
-impl HttpClient for Gauge {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Way { inner, latency: self.latency, counts: Arc::clone(&self.counts) })
-    }
-}
-
-#[derive(Debug)]
-struct Way {
-    inner: SharedHttpConnector,
-    latency: Duration,
-    counts: Arc<Counts>,
-}
-
-impl HttpConnector for Way {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (inner, latency, counts) = (self.inner.clone(), self.latency, Arc::clone(&self.counts));
+impl Middleware for Gauge {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        let (inner, latency, counts) = (inner.clone(), self.latency, Arc::clone(&self.counts));
         HttpConnectorFuture::new(async move {
             let _passenger = Passenger::enter(&counts);
             let mut answer = pin!(async {

@@ -7,13 +7,13 @@
 use std::io::Write;
 use std::{env, fmt::Display, fs::OpenOptions, thread};
 
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::HttpRequest,
 };
 
-use crate::recording;
+use crate::middleware::{Middleware, operation};
 
 /// Notes that the running test is skipped.
 pub(crate) fn skipped(reason: &str) {
@@ -23,7 +23,7 @@ pub(crate) fn skipped(reason: &str) {
 /// Notes each request that the running test sends through `inner`.
 pub(crate) fn requests(inner: SharedHttpClient) -> SharedHttpClient {
     match env::var_os("DYNALOCK_JOURNAL") {
-        Some(_) => SharedHttpClient::new(Noted { inner, test: test() }),
+        Some(_) => Noted { test: test() }.wrap(inner),
         None => inner,
     }
 }
@@ -41,33 +41,15 @@ fn note(test: &str, what: &str, more: impl Display) {
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the journal can be written");
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Noted {
-    inner: SharedHttpClient,
     test: String,
 }
 
-impl HttpClient for Noted {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Noting { inner, test: self.test.clone() })
-    }
-}
-
-#[derive(Debug)]
-struct Noting {
-    inner: SharedHttpConnector,
-    test: String,
-}
-
-impl HttpConnector for Noting {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+impl Middleware for Noted {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
         let bytes = request.body().bytes().map_or(0, <[u8]>::len);
-        note(&self.test, recording::operation(&request), bytes);
-        self.inner.call(request)
+        note(&self.test, operation(&request), bytes);
+        inner.call(request)
     }
 }

@@ -1,5 +1,6 @@
-//! What the tests share: the stores they run against, and HTTP clients that record requests or lose them.
+//! What the tests share: the stores they run against, and what records, delays or loses requests on the way there.
 
+pub mod account;
 pub mod credentials;
 pub mod engines;
 pub mod gauge;
@@ -7,10 +8,12 @@ pub mod history;
 mod journal;
 pub mod load;
 pub mod message;
+pub mod middleware;
 pub mod polling;
 pub mod recording;
 pub mod runtimes;
 pub mod stalling;
+pub mod testbed;
 pub mod transit;
 
 /// A struct `$name`, versioned by what another crate calls `$dynalock`.

@@ -1,13 +1,14 @@
-//! An HTTP client that writes down what passes, so that a test can tell exactly which requests were sent.
+//! A record of the requests that were sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::HttpRequest,
 };
 use serde_json::Value;
+
+use crate::middleware::{Middleware, operation};
 
 /// One request, as it was sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,35 +21,27 @@ pub struct Sent {
     pub body: Value,
 }
 
-/// Wraps an HTTP client and records every attempt that passes, the SDK's retries included; clones share one record.
+/// Records every attempt that passes, the SDK's retries included. Clones share one record.
 ///
 /// ```
 /// # use dynalock_tests::{engines::Store, recording::Recording};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let store = Store::memory();
-/// let recording = Recording::new(store.http_client());
-/// let client = aws_sdk_dynamodb::Client::from_conf(store.config().http_client(recording.clone()).build());
+/// let recording = Recording::default();
+/// let client = store.client_through(&recording);
 ///
 /// client.list_tables().limit(7).send().await.unwrap();
 /// assert_eq!(recording.operations(), ["ListTables"]);
 /// assert_eq!(recording.sent()[0].body["Limit"], 7);
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Recording {
-    inner: SharedHttpClient,
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
 impl Recording {
-    /// Starts an empty record in front of `inner`.
-    #[must_use]
-    pub fn new(inner: impl HttpClient + 'static) -> Self {
-        let inner = SharedHttpClient::new(inner);
-        Self { inner, sent: Arc::default() }
-    }
-
     /// Returns all requests so far, in the order in which they were sent.
     #[must_use]
     pub fn sent(&self) -> Vec<Sent> {
@@ -74,27 +67,8 @@ impl Recording {
     }
 }
 
-impl HttpClient for Recording {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(Recorder {
-            inner: self.inner.http_connector(settings, components),
-            sent: Arc::clone(&self.sent),
-        })
-    }
-}
-
-#[derive(Debug)]
-struct Recorder {
-    inner: SharedHttpConnector,
-    sent: Arc<Mutex<Vec<Sent>>>,
-}
-
-impl HttpConnector for Recorder {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+impl Middleware for Recording {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
         let body = request.body().bytes().unwrap_or_default();
         let host = request.uri().split("://").last().unwrap_or_default();
         let sent = Sent {
@@ -103,12 +77,6 @@ impl HttpConnector for Recorder {
             body: serde_json::from_slice(body).unwrap_or_default(),
         };
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
-        self.inner.call(request)
+        inner.call(request)
     }
-}
-
-/// Returns the operation that `request` calls, or `""`.
-pub(crate) fn operation(request: &HttpRequest) -> &str {
-    let target = request.headers().get("x-amz-target").unwrap_or_default();
-    target.rsplit_once('.').map_or("", |(_service, operation)| operation)
 }

@@ -2,17 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use dynalock::testing::Faults;
 
-/// Wraps the faults of a world, and keeps each request whose connection broke.
-#[derive(Clone, Debug)]
+use crate::middleware::Middleware;
+
+/// Keeps each request whose connection broke. Clones keep them together.
+#[derive(Clone, Debug, Default)]
 pub struct Transit {
-    faults: Faults,
     lost: Arc<Mutex<Vec<Lost>>>,
 }
 
@@ -21,12 +18,6 @@ pub struct Transit {
 struct Lost(SharedHttpConnector, HttpRequest);
 
 impl Transit {
-    /// Begins with no request, in front of `faults`.
-    #[must_use]
-    pub fn new(faults: Faults) -> Self {
-        Self { faults, lost: Arc::default() }
-    }
-
     /// Delivers every request whose connection broke, and returns how many there were.
     ///
     /// # Panics
@@ -42,26 +33,9 @@ impl Transit {
     }
 }
 
-impl HttpClient for Transit {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let faulty = self.faults.http_connector(settings, components);
-        SharedHttpConnector::new(Passage { faulty, lost: Arc::clone(&self.lost) })
-    }
-}
-
-#[derive(Debug)]
-struct Passage {
-    faulty: SharedHttpConnector,
-    lost: Arc<Mutex<Vec<Lost>>>,
-}
-
-impl HttpConnector for Passage {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (faulty, lost) = (self.faulty.clone(), Arc::clone(&self.lost));
+impl Middleware for Transit {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        let (faulty, lost) = (inner.clone(), Arc::clone(&self.lost));
         HttpConnectorFuture::new(async move {
             let copy = request.try_clone();
             let reply = faulty.call(request).await;

@@ -14,7 +14,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::world::Refused;
+use crate::accounts::Refused;
 
 const ACCOUNTS: usize = 8;
 const EACH: i64 = 100;

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 
 use dynalock::{Error, Transaction, transact};
 
-use crate::world::{Refused, account, bank};
+use crate::accounts::{Account, Refused, bank};
 
 #[tokio::test]
 async fn held_items_are_written_together() {
@@ -13,7 +13,7 @@ async fn held_items_are_written_together() {
     let mut to = accounts.get("bob").await.unwrap().unwrap();
     let hold = accounts.get("hold").await.unwrap().unwrap();
     let limit = accounts.get("limit").await.unwrap().unwrap();
-    let mut entry = account("entry", 10);
+    let mut entry = Account::new("entry", 10);
     from.balance -= 10;
     to.balance += 10;
     Transaction::new(&client)
@@ -84,7 +84,7 @@ async fn transactions_can_be_spawned() {
     let (tasks_client, table) = (client.clone(), accounts.clone());
     let committed = tokio::spawn(async move {
         let mut alice = table.get("alice").await?.expect("alice");
-        let mut carol = account("carol", 1);
+        let mut carol = Account::new("carol", 1);
         Transaction::new(&tasks_client).save(&table, &mut alice).create(&table, &mut carol).commit().await?;
         Ok::<_, Error>(alice)
     });

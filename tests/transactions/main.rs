@@ -2,6 +2,7 @@
 //!
 //! The store is the one that `DYNALOCK_ENGINE` or `DYNALOCK_ENDPOINT` chooses (see [`dynalock_tests::engines`]).
 
+mod accounts;
 mod bank;
 mod commit;
 mod contract;
@@ -15,4 +16,3 @@ mod serializable;
 mod shop;
 mod stage;
 mod transact;
-mod world;

@@ -4,14 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use dynalock::testing::{Fault, Faults, Reply};
-use dynalock_tests::engines::{Store, sdk_retries, table_name};
+use dynalock_tests::engines::{Store, sdk_retries};
+use dynalock_tests::middleware::{Middleware, operation};
 use dynalock_tests::runtimes::hasty;
 use fastrand::Rng;
 
@@ -21,11 +18,9 @@ const FAULTS: u32 = 12;
 /// A client of `store` behind a network of its own, whose faults are drawn from `seed`.
 pub(crate) fn client(store: &Store, seed: u64) -> Client {
     let (faults, dice) = (Faults::new(store.http_client()), Arc::new(Mutex::new(Rng::with_seed(seed))));
-    // The SDK grants retries from one budget for the whole process, unless told otherwise.
-    let retries = RetryPartition::custom(table_name()).token_bucket(TokenBucket::default()).build();
-    let quick = hasty(sdk_retries(), Duration::from_millis(2));
-    let config = store.config().retry_config(quick).retry_partition(retries);
-    Client::from_conf(config.http_client(Network { faults, dice }).build())
+    let config = store.config().retry_config(hasty(sdk_retries(), Duration::from_millis(2)));
+    let network = Network { faults: faults.clone(), dice };
+    Client::from_conf(config.http_client(network.wrap(faults)).build())
 }
 
 #[derive(Clone, Debug)]
@@ -34,33 +29,13 @@ struct Network {
     dice: Arc<Mutex<Rng>>,
 }
 
-impl HttpClient for Network {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let (line, network) = (self.faults.http_connector(settings, components), self.clone());
-        SharedHttpConnector::new(Line { network, line })
-    }
-}
-
-#[derive(Debug)]
-struct Line {
-    network: Network,
-    line: SharedHttpConnector,
-}
-
-impl HttpConnector for Line {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Network { faults, dice } = &self.network;
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        if let Some((_, operation)) = target.rsplit_once('.') {
-            let dice = &mut *dice.lock().unwrap_or_else(PoisonError::into_inner);
-            // A program sends one request at a time, so this strikes the one that is sent now.
-            faults.script(operation, (dice.u32(..100) < FAULTS).then(|| draw(operation, dice)));
-        }
-        self.line.call(request)
+impl Middleware for Network {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        let operation = operation(&request);
+        let dice = &mut *self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        // A program sends one request at a time, so this strikes the one that is sent now.
+        self.faults.script(operation, (dice.u32(..100) < FAULTS).then(|| draw(operation, dice)));
+        inner.call(request)
     }
 }
 

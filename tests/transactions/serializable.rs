@@ -11,8 +11,8 @@ use dynalock::{Error, Table, Tx, transact};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use crate::accounts::{Account, Refused, bank};
 use crate::stage::Stage;
-use crate::world::{Account, Refused, account, bank};
 
 /// Doctors are on call if their balance is 1. Goes off call if another doctor stays.
 async fn go_off(tx: &Tx, doctors: &Table<Account>, names: &[&str], me: &str) -> Result<Account, Refused> {
@@ -193,8 +193,8 @@ async fn sign_up(tx: &Tx, table: &Table<Account>, user: i64) -> Result<(), Refus
     if tx.get(table, "email: a@example.com").await?.is_some() {
         return Err(Refused::Overdrawn);
     }
-    tx.create(table, account("email: a@example.com", user))?;
-    tx.create(table, account(&format!("user {user}"), user))?;
+    tx.create(table, Account::new("email: a@example.com", user))?;
+    tx.create(table, Account::new(&format!("user {user}"), user))?;
     Ok(())
 }
 
@@ -252,7 +252,7 @@ async fn an_absence_that_a_write_rests_on_still_holds_when_it_is_committed() {
         if !held.swap(true, Ordering::Relaxed) {
             transact(&stage.client, async |tx| {
                 let alice = tx.get(accounts, "alice").await?.ok_or(Refused::NoAccount)?;
-                tx.create(accounts, account("hold", alice.balance))?;
+                tx.create(accounts, Account::new("hold", alice.balance))?;
                 Ok::<_, Refused>(())
             })
             .await?;

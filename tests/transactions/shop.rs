@@ -61,8 +61,8 @@ impl Shop {
     /// Two empty tables on the chosen store.
     pub(crate) async fn new() -> Self {
         let store = Store::chosen();
-        let recording = Recording::new(store.http_client());
-        let client = Client::from_conf(store.config().http_client(recording.clone()).build());
+        let recording = Recording::default();
+        let client = store.client_through(&recording);
         let (orders, lines) = (Table::new(&client, table_name()), Table::new(&client, table_name()));
         orders.create_table().await.unwrap();
         lines.create_table().await.unwrap();

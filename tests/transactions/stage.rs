@@ -8,7 +8,7 @@ use dynalock_tests::{
 };
 use serde_json::Value;
 
-use crate::world::{Account, account};
+use crate::accounts::Account;
 
 pub(crate) struct Stage {
     /// The client under test, of which everything is recorded.
@@ -25,13 +25,13 @@ impl Stage {
     /// A stage on the chosen store, with a table of these accounts.
     pub(crate) async fn with<const N: usize>(balances: [(&str, i64); N]) -> Self {
         let store = Store::chosen();
-        let recording = Recording::new(store.http_client());
-        let client = Client::from_conf(store.config().http_client(recording.clone()).build());
+        let recording = Recording::default();
+        let client = store.client_through(&recording);
         let (rivals_client, name) = (store.client(), table_name());
         let (accounts, rival) = (Table::new(&client, &name), Table::<Account>::new(&rivals_client, &name));
         rival.create_table().await.unwrap();
         for (id, balance) in balances {
-            rival.create(&mut account(id, balance)).await.unwrap();
+            rival.create(&mut Account::new(id, balance)).await.unwrap();
         }
         Self { client, accounts, rival, rivals_client, recording }
     }

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde_json::Value;
 
 use crate::problem::Problem;
@@ -24,7 +24,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let wanted = if request.method() == Method::PATCH { MERGE_PATCH } else { JSON };
         if !is_of_type(request.headers(), wanted) || request.headers().contains_key(CONTENT_ENCODING) {
-            return Err(Problem::unsupported_media_type(wanted));
+            return Err(unsupported(wanted));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
         let value = serde_json::from_slice(&bytes);
@@ -38,9 +38,20 @@ fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
     essence.trim().eq_ignore_ascii_case(wanted)
 }
 
+fn unsupported(wanted: &'static str) -> Problem {
+    let (name, detail) = match wanted {
+        MERGE_PATCH => ("accept-patch", "A patch is application/merge-patch+json, not compressed."),
+        _ => ("accept", "An order is application/json, not compressed."),
+    };
+    Problem::unsupported_media_type(detail, (HeaderName::from_static(name), wanted))
+}
+
 fn unread(rejection: &BytesRejection) -> Problem {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            const { assert!(LARGEST == 16 * 1024, "the problem names the limit") };
+            Problem::body_too_large()
+        }
         _ => Problem::malformed("The body broke off."),
     }
 }

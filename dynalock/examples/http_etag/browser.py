@@ -133,6 +133,10 @@ class Window:
     def says(self, text):
         self.until(lambda: text in self.message(), f"it says {text!r}")
 
+    def waits_for_a_busy_service(self):
+        waiting = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02)
+        waiting.until(lambda _: "Trying once more in 1 s" in self.message(), "it says that it waits")
+
     def save(self):
         self.at("save").click()
 
@@ -363,8 +367,7 @@ def a_busy_service_is_asked_once_more(house):
     window.run(ANSWERS, [503])
     window.type("note", "Patient.")
     window.save()
-    waiting = WebDriverWait(window.driver, PATIENCE, poll_frequency=0.02)
-    waiting.until(lambda _: "Trying once more in 1 s" in window.message(), "it says that it waits")
+    window.waits_for_a_busy_service()
     window.says("Saved.")
     equal((window.run("return window.asked"), house.service.stored(path)["note"]), (1, "Patient."))
 
@@ -453,8 +456,7 @@ def nothing_is_typed_into_an_order_that_is_on_its_way(house):
     window.run(ANSWERS, [503])
     window.type("note", "One.")
     window.save()
-    waiting = WebDriverWait(window.driver, PATIENCE, poll_frequency=0.02)
-    waiting.until(lambda _: "Trying once more in 1 s" in window.message(), "it says that it waits")
+    window.waits_for_a_busy_service()
     equal(window.run("return [...document.querySelectorAll('#editor [name], button')].every((control) => control.disabled)"), True)
     window.says("Saved.")
     window.type("note", "Two.")

@@ -7,6 +7,7 @@
 //! ```
 
 mod body;
+mod conditions;
 mod etag;
 mod id;
 mod log;

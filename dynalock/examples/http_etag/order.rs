@@ -1,13 +1,13 @@
 //! An order: what is stored, what of it a client may see and set, and how it goes over the wire.
 
 use axum::http::HeaderValue;
-use dynalock::Versioned;
+use dynalock::{Error, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::etag;
 use crate::id::OrderId;
-use crate::problem::{Fault, Problem};
+use crate::problem::{Current, Fault, Problem};
 
 #[derive(Clone, Serialize, Deserialize, Versioned)]
 pub(crate) struct Order {
@@ -62,6 +62,32 @@ impl Order {
     pub(crate) fn representation(&self) -> Value {
         let Self { id, content: Content { address, boxes, note, status }, .. } = self;
         json!({ "id": id, "address": address, "boxes": boxes, "note": note, "status": status })
+    }
+}
+
+impl From<&Order> for Current {
+    fn from(order: &Order) -> Self {
+        Self { representation: order.representation(), etag: order.etag() }
+    }
+}
+
+/// What a call on the table of orders failed with.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound => Self::no_such_order(),
+            Error::AlreadyExists(conflict) => {
+                let current = conflict.current::<Order>().ok();
+                Self::already_exists(current.as_ref().map(Current::from))
+            }
+            Error::OutcomeUnknown(_) => Self::outcome_unknown(),
+            error if error.is_retryable() => Self::busy(),
+            error => {
+                // An error of dynalock's shows no item, and its sources are not logged.
+                tracing::error!(%error, "failed");
+                Self::internal()
+            }
+        }
     }
 }
 

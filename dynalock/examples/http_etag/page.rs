@@ -8,7 +8,6 @@ use axum::routing::get;
 
 use crate::id::OrderId;
 use crate::order::Order;
-use crate::service::Service;
 
 /// Only what comes from here runs, and nobody may frame it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; \
@@ -16,7 +15,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 type Part = ([(HeaderName, &'static str); 3], &'static str);
 
-pub(crate) fn router() -> Router<Service> {
+/// Needs nothing of the service's state `S`: the page does its work through HTTP.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let html = part("text/html; charset=utf-8", include_str!("page.html"));
     let script = part("text/javascript; charset=utf-8", include_str!("page.js"));
     let style = part("text/css; charset=utf-8", include_str!("page.css"));

@@ -1,17 +1,13 @@
-//! What went wrong, as `application/problem+json`. It is told in words of this service alone: nothing that a client sent can
-//! get into them. Only the stored order is told, to who was to change it.
+//! What went wrong, as `application/problem+json`. Its words are this service's own: nothing that a client sent gets into them.
+//! Only the stored order is shown, to a client that wanted to change it.
 //!
 //! <https://www.rfc-editor.org/rfc/rfc9457.html>
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use dynalock::Error;
 use serde::Serialize;
-use serde_json::json;
-
-use crate::body::{LARGEST, MERGE_PATCH};
-use crate::order::Order;
+use serde_json::{Value, json};
 
 /// Seconds after which a client should try again that came at a bad time.
 const PAUSE: &str = "1";
@@ -20,8 +16,14 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: &'static str,
     faults: Vec<Fault>,
-    current: Option<Box<Order>>,
+    current: Option<Box<Current>>,
     header: Option<(HeaderName, &'static str)>,
+}
+
+/// What is stored now.
+pub(crate) struct Current {
+    pub(crate) representation: Value,
+    pub(crate) etag: HeaderValue,
 }
 
 /// What is wrong with a body.
@@ -35,10 +37,6 @@ pub(crate) struct Fault {
 impl Problem {
     fn new(status: StatusCode, detail: &'static str) -> Self {
         Self { status, detail, faults: Vec::new(), current: None, header: None }
-    }
-
-    fn with_header(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, value)), ..self }
     }
 
     pub(crate) fn malformed(detail: &'static str) -> Self {
@@ -57,17 +55,17 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "The header Allow tells which methods there are.")
     }
 
-    pub(crate) fn already_exists(current: Option<Order>) -> Self {
+    pub(crate) fn already_exists(current: Option<Current>) -> Self {
         let problem = Self::new(StatusCode::CONFLICT, "There is an order with this id already.");
         Self { current: current.map(Box::new), ..problem }
     }
 
     /// The order is not, or no longer, one that the request's conditions allow.
-    pub(crate) fn stale(current: &Order) -> Self {
+    pub(crate) fn stale(current: impl Into<Current>) -> Self {
         let detail = "The order is no longer the one that the request is about. Nothing was changed. Look at the current one, \
                       and send the change again with its ETag as If-Match.";
         let problem = Self::new(StatusCode::PRECONDITION_FAILED, detail);
-        Self { current: Some(Box::new(current.clone())), ..problem }
+        Self { current: Some(Box::new(current.into())), ..problem }
     }
 
     pub(crate) fn precondition_required() -> Self {
@@ -76,7 +74,6 @@ impl Problem {
     }
 
     pub(crate) fn body_too_large() -> Self {
-        const { assert!(LARGEST == 16 * 1024) };
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "A body has at most 16 KiB.")
     }
 
@@ -85,13 +82,9 @@ impl Problem {
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
     }
 
-    pub(crate) fn unsupported_media_type(wanted: &'static str) -> Self {
-        let (name, detail) = match wanted {
-            MERGE_PATCH => ("accept-patch", "A patch is application/merge-patch+json, not compressed."),
-            _ => ("accept", "An order is application/json, not compressed."),
-        };
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
-            .with_header(HeaderName::from_static(name), wanted)
+    /// `header` names the media types that are taken.
+    pub(crate) fn unsupported_media_type(detail: &'static str, header: (HeaderName, &'static str)) -> Self {
+        Self { header: Some(header), ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail) }
     }
 
     pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
@@ -102,35 +95,22 @@ impl Problem {
     /// Nothing was changed, and the same request may succeed a little later.
     pub(crate) fn busy() -> Self {
         let detail = "Too much is going on. Nothing was changed. Try again after the seconds in Retry-After.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_header(RETRY_AFTER, PAUSE)
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        Self { header: Some((RETRY_AFTER, PAUSE)), ..problem }
     }
 
-    /// Not 503: whoever sends a POST again because of that would be misled. A request with If-Match may be sent again, since it
-    /// can only be carried out once.
-    fn outcome_unknown() -> Self {
+    /// Not 503: that invites a client to send a POST again. A request with If-Match may be sent again, since it can only be
+    /// carried out once.
+    pub(crate) fn outcome_unknown() -> Self {
         let detail = "The store did not answer in time, and whether the change was made is not known. GET the order: if it \
                       shows the change, it was made. If it has the ETag that you sent, the same request may be sent again; \
                       it is carried out at most once.";
         Self::new(StatusCode::GATEWAY_TIMEOUT, detail)
     }
-}
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::NotFound => Self::no_such_order(),
-            Error::AlreadyExists(conflict) => Self::already_exists(conflict.current().ok()),
-            Error::OutcomeUnknown(_) => Self::outcome_unknown(),
-            error if error.is_retryable() => Self::busy(),
-            error => {
-                // An error of dynalock's shows no item, and its sources stay unsaid.
-                tracing::error!(%error, "failed");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "Something is wrong with this service. Nothing was changed.",
-                )
-            }
-        }
+    pub(crate) fn internal() -> Self {
+        let detail = "Something is wrong with this service. Nothing was changed.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 }
 
@@ -142,14 +122,14 @@ impl IntoResponse for Problem {
         if !faults.is_empty() {
             body["errors"] = json!(faults);
         }
-        if let Some(order) = &current {
-            body["current"] = order.representation();
+        if let Some(current) = &current {
+            body["current"] = current.representation.clone();
         }
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.extend(current.map(|order| (ETAG, order.etag())));
+        headers.extend(current.map(|current| (ETAG, current.etag)));
         headers.extend(header.map(|(name, value)| (name, HeaderValue::from_static(value))));
         response
     }

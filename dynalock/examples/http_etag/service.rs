@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use dynalock::{Error, Retry, Table};
 
 use crate::body::{Body, LARGEST};
-use crate::etag::Conditions;
+use crate::conditions::Conditions;
 use crate::id::OrderId;
 use crate::order::{Content, Order};
 use crate::problem::Problem;
@@ -100,7 +100,7 @@ async fn put(
     let content = Content::of(&id, sent)?;
     if conditions.want_none() {
         return match service.create(Order::new(id, content)).await {
-            Err(Error::AlreadyExists(conflict)) => Err(Problem::stale(&conflict.current()?)),
+            Err(Error::AlreadyExists(conflict)) => Err(Problem::stale(&conflict.current::<Order>()?)),
             created => Ok(created?),
         };
     }

@@ -4,7 +4,7 @@
 //! under way, and then counts the instructions of each order, by callgrind. All sides run in one process image, over a client that
 //! is answered from memory. It fails unless every order was saved.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use dynalock::Table;
 use dynalock_benches::calls::Side;
 use dynalock_benches::order::{Order, TABLE};
 use dynalock_benches::sdk::{Care, Sdk};
-use dynalock_benches::{Failure, canned, ended};
+use dynalock_benches::{Failure, callgrind, canned, ended};
 use dynalock_tests::gauge::Gauge;
+use dynalock_tests::middleware::Middleware;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -27,13 +28,7 @@ const FEW: u32 = 100;
 const MANY: u32 = 600;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    ended(match &arguments[1..] {
-        [child, work] if child == "child" => {
-            serde_json::from_str(work).map_err(Into::into).and_then(Work::run)
-        }
-        _ => compare(),
-    })
+    ended(callgrind::work::<Work>().map_or_else(compare, |work| work.and_then(Work::run)))
 }
 
 fn compare() -> Result<(), Failure> {
@@ -45,7 +40,7 @@ fn compare() -> Result<(), Failure> {
         let rate = f64::from(ORDERS) / dynalock.as_secs_f64();
         println!("{under_way:<12} {:>7} ms {:>7} ms {rate:>12.0}", by_hand.as_millis(), dynalock.as_millis());
     }
-    if Command::new("valgrind").arg("--version").output().is_err() {
+    if !callgrind::is_installed() {
         println!("valgrind is not installed: no instructions are counted");
         return Ok(());
     }
@@ -65,20 +60,9 @@ fn compare() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Instructions for each order: what more orders cost beyond fewer, so that starting up does not count.
+/// Instructions for each order.
 fn instructions(side: Side, under_way: usize) -> Result<f64, Failure> {
-    let total = |orders: u32| -> Result<f64, Failure> {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe()?)
-            .args(["child", &serde_json::to_string(&Work { side, under_way, orders })?])
-            .output()?;
-        let report = String::from_utf8_lossy(&output.stderr);
-        let collected = report.lines().find_map(|line| line.split_once("Collected :"));
-        let (_, count) = collected.ok_or_else(|| format!("{side:?} failed:\n{report}"))?;
-        Ok(count.trim().parse()?)
-    };
-    Ok((total(MANY)? - total(FEW)?) / f64::from(MANY - FEW))
+    callgrind::instructions(FEW, MANY, |orders| Work { side, under_way, orders })
 }
 
 /// A batch.
@@ -100,7 +84,7 @@ impl Work {
         runtime.block_on(async {
             let client = canned::client();
             let near = client.config().http_client().ok_or("no HTTP client")?;
-            let distant = client.config().to_builder().http_client(Gauge::new(near, LATENCY));
+            let distant = client.config().to_builder().http_client(Gauge::new(LATENCY).wrap(near));
             let client = Client::from_conf(distant.build());
             let held = Order::held(self.orders);
             let began = Instant::now();

@@ -7,9 +7,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dynalock_benches::contender::Way;
 use dynalock_benches::figures::DistinctKeys;
 use dynalock_benches::latency::Distant;
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, account, crowd, ended, results};
 use dynalock_tests::engines::Store;
 
@@ -45,8 +45,8 @@ fn measure(way: Way) -> Result<f64, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let store = Store::memory();
-        let distant = Distant::new(&store, 0..=0);
-        let client = distant.client(&store);
+        let distant = Distant::new(0..=0);
+        let client = store.client_through(&distant);
         let keys: Vec<String> = (0..TASKS).map(|number| format!("account-{number}")).collect();
         let keys = || keys.iter().map(String::as_str);
         account::open(&client, keys()).await?;

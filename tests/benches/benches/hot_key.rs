@@ -8,10 +8,10 @@ use std::iter::repeat_n;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dynalock_benches::contender::Way;
 use dynalock_benches::crowd::{Load, Tally};
 use dynalock_benches::latency::Distant;
 use dynalock_benches::summary::{Clock, Setting, Summary};
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, account, crowd, ended, results};
 use dynalock_tests::engines::Store;
 
@@ -55,8 +55,8 @@ fn measure(setting: Setting) -> Result<Tally, Failure> {
     };
     runtime.block_on(async {
         let store = Store::memory();
-        let distant = Distant::new(&store, MILLISECONDS..=MILLISECONDS);
-        let client = distant.client(&store);
+        let distant = Distant::new(MILLISECONDS..=MILLISECONDS);
+        let client = store.client_through(&distant);
         account::open(&client, [KEY]).await?;
         let contender = [setting.way.start(&client)?];
         let keys = || repeat_n(KEY, setting.tasks as usize);

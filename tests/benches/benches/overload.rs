@@ -12,13 +12,15 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use dynalock::{Retry, Table};
 use dynalock_benches::account::{self, Account, TABLE};
-use dynalock_benches::contender::{Answer, Contender, Way};
+use dynalock_benches::contender::{Answer, Contender};
 use dynalock_benches::figures::{OpenLoad, Overload};
 use dynalock_benches::latency::Distant;
 use dynalock_benches::raw::NaiveLoop;
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, ended, results};
 use dynalock_tests::engines::Store;
 use dynalock_tests::load::{End, Ends, Load, Patience};
+use dynalock_tests::middleware::Middleware;
 use dynalock_tests::stalling::Stalling;
 use tokio::time::sleep;
 
@@ -78,9 +80,9 @@ fn measure(way: Way, load: Load, stall: Option<Duration>) -> Result<OpenLoad, Fa
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {
         let store = Store::memory();
-        let distant = Distant::new(&store, MILLISECONDS);
-        let gate = Stalling::new(distant.clone(), Duration::ZERO);
-        let client = Client::from_conf(store.config().http_client(gate.clone()).build());
+        let (distant, gate) = (Distant::new(MILLISECONDS), Stalling::new(Duration::ZERO));
+        let config = store.config().http_client(gate.wrap(distant.wrap(store.http_client())));
+        let client = Client::from_conf(config.build());
         account::open(&client, [KEY]).await?;
         let before = distant.traffic();
         let stalling = async {

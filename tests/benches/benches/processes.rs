@@ -11,11 +11,11 @@ use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dynalock_benches::contender::Way;
 use dynalock_benches::crowd::{Load, Tally};
 use dynalock_benches::latency::Distant;
 use dynalock_benches::process::Process;
 use dynalock_benches::summary::{Clock, Setting, Summary};
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, account, crowd, ended, real_time, results};
 use dynalock_tests::engines::{self, Store};
 
@@ -66,8 +66,8 @@ fn in_one_process(load: Load, way: Way, processes: u32) -> Result<Tally, Failure
     let mut one_thread = tokio::runtime::Builder::new_current_thread();
     one_thread.enable_all().start_paused(true).build()?.block_on(async {
         let store = Store::memory();
-        let distant = Distant::new(&store, LATENCY);
-        let client = distant.client(&store);
+        let distant = Distant::new(LATENCY);
+        let client = store.client_through(&distant);
         account::open(&client, [KEY]).await?;
         let contenders = (0..processes).map(|_| way.start(&client)).collect::<Result<Vec<_>, _>>()?;
         let keys = || repeat_n(KEY, (processes * TASKS) as usize);
@@ -115,8 +115,8 @@ fn serve() -> Result<(), Failure> {
 fn work(url: &str, way: &str) -> Result<(), Failure> {
     real_time()?.block_on(async {
         let store = Store::at(url);
-        let distant = Distant::new(&store, LATENCY);
-        let client = distant.client(&store);
+        let distant = Distant::new(LATENCY);
+        let client = store.client_through(&distant);
         let contender = serde_json::from_str::<Way>(way)?.start(&client)?;
         account::read(&client, KEY).await?;
         println!("ready");

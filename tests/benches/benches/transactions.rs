@@ -13,15 +13,15 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValuesOnConditionCheckFailure::AllOld, TransactWriteItem, Update,
 };
-use dynalock::{Retry, Table, Versioned, transact};
+use dynalock::{Retry, Table, transact};
+use dynalock_benches::account::{Account, TABLE, read};
+use dynalock_benches::backoff::{Backoff, Limits};
 use dynalock_benches::latency::Distant;
 use dynalock_benches::{Failure, ended};
 use dynalock_tests::{engines::Store, recording::Recording};
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-const TABLE: &str = "accounts";
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const EACH: i64 = 1000;
 const TOTAL: i64 = 4 * EACH;
@@ -30,9 +30,8 @@ const MILLISECONDS: u64 = 4;
 const VIRTUAL: Duration = Duration::from_secs(30);
 const REAL: Duration = Duration::from_secs(5);
 
-/// The back-off of both sides: that of [`Retry::default`].
-const FIRST_DELAY: Duration = Duration::from_millis(10);
-const MAX_DELAY: Duration = Duration::from_secs(1);
+/// The back-off of both sides, as often and as long as it takes.
+const PATIENT: Limits = Limits { attempts: u32::MAX, deadline: Duration::from_hours(1), ..Limits::USUAL };
 
 fn main() -> ExitCode {
     ended(compare())
@@ -64,8 +63,8 @@ enum Side {
 /// The requests of one transaction that nobody disturbs.
 async fn undisturbed() -> Result<String, Failure> {
     let store = Store::memory();
-    let recording = Recording::new(store.http_client());
-    let client = Client::from_conf(store.config().http_client(recording.clone()).build());
+    let recording = Recording::default();
+    let client = store.client_through(&recording);
     let accounts = bank(&client).await?;
     drop(recording.take());
     transfer(&client, &accounts, "alice", "bob").await?;
@@ -99,8 +98,8 @@ impl Outcome {
 
 /// Lets all tasks move money for a while, and checks the accounts afterwards.
 async fn contended(side: Side, store: &Store, milliseconds: u64, time: Duration) -> Result<Outcome, Failure> {
-    let distant = Distant::new(store, milliseconds..=milliseconds);
-    let client = distant.client(store);
+    let distant = Distant::new(milliseconds..=milliseconds);
+    let client = store.client_through(&distant);
     bank(&client).await?;
     let before = distant.traffic();
     let began = Instant::now();
@@ -145,20 +144,11 @@ async fn work(side: Side, client: Client, seed: u64, end: Instant) -> Result<(u3
     Ok((commits, longest))
 }
 
-#[derive(Serialize, Deserialize, Versioned)]
-struct Account {
-    #[dynalock(partition_key)]
-    id: String,
-    balance: i64,
-    #[dynalock(version)]
-    version: u64,
-}
-
 async fn bank(client: &Client) -> Result<Table<Account>, Failure> {
     let accounts = Table::<Account>::new(client, TABLE);
     accounts.create_table().await?;
     for id in ACCOUNTS {
-        accounts.create(&mut Account { id: id.into(), balance: EACH, version: 0 }).await?;
+        accounts.create(&mut Account::new(id, EACH)).await?;
     }
     Ok(accounts)
 }
@@ -172,14 +162,13 @@ async fn transfer(client: &Client, accounts: &Table<Account>, from: &str, to: &s
         tx.save(accounts, from)?;
         tx.save(accounts, to)
     });
-    // As often and as long as it takes, like the loop by hand.
-    let patient = Retry::default().attempts(u32::MAX).deadline(Duration::MAX);
-    transfer.retry(patient.backoff(FIRST_DELAY, MAX_DELAY)).await
+    let Limits { first, max, attempts, deadline } = PATIENT;
+    transfer.retry(Retry::default().backoff(first, max).attempts(attempts).deadline(deadline)).await
 }
 
 /// The loop that one writes without dynalock.
 async fn transfer_by_hand(client: &Client, from: &str, to: &str) -> Result<(), Failure> {
-    let mut limit = FIRST_DELAY;
+    let mut backoff = Backoff::new(PATIENT);
     loop {
         let (mut from, mut to) = (read(client, from).await?, read(client, to).await?);
         from.balance -= 1;
@@ -191,15 +180,10 @@ async fn transfer_by_hand(client: &Client, from: &str, to: &str) -> Result<(), F
             Err(aws_sdk_dynamodb::Error::TransactionCanceledException(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        sleep(limit.mul_f64(fastrand::f64())).await;
-        limit = MAX_DELAY.min(limit * 2);
+        if !backoff.wait().await {
+            return Err("the others were faster for an hour".into());
+        }
     }
-}
-
-async fn read(client: &Client, id: &str) -> Result<Account, Failure> {
-    let request = client.get_item().table_name(TABLE).consistent_read(true);
-    let output = request.key("id", AttributeValue::S(id.to_owned())).send().await?;
-    Ok(serde_dynamo::from_item(output.item.ok_or("no account")?)?)
 }
 
 fn update(account: &Account) -> Result<TransactWriteItem, Failure> {

@@ -1,6 +1,7 @@
-"""One account that many threads change through PynamoDB: pynamodb_peer.py <url> <save|update> <threads> <seconds>
+"""One account that many threads change through PynamoDB: pynamodb_peer.py <limits> <url> <save|update> <threads> <seconds>
 
-Tells when it is ready, begins at the first line of its input, and ends with the `Tally` of its work, as JSON.
+The limits of the loop are [first delay, highest delay, attempts, deadline], as JSON and in seconds. Tells when it is ready, begins at
+the first line of its input, and ends with the `Tally` of its work, as JSON.
 """
 
 import collections
@@ -14,11 +15,10 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttrib
 from pynamodb.exceptions import PutError
 from pynamodb.models import Model
 
-URL, JOB, THREADS, SECONDS = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+# The delays are those of the benchmark's other peers.
+FIRST_DELAY, MAX_DELAY, ATTEMPTS, DEADLINE = json.loads(sys.argv[1])
+URL, JOB, THREADS, SECONDS = sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
 KEY = "alice"
-
-# The delays of the benchmark's other peers, in seconds.
-FIRST_DELAY, MAX_DELAY, ATTEMPTS, DEADLINE = 0.010, 1.0, 64, 30.0
 
 
 class Account(Model):

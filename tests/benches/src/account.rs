@@ -1,26 +1,13 @@
 //! The item that all contenders change: an account, whose balance says how many additions it got.
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use dynalock::{Table, Versioned};
-use serde::{Deserialize, Serialize};
+use dynalock::Table;
+pub use dynalock_tests::account::Account;
 
 use crate::Failure;
 
 /// The table that holds the accounts.
 pub const TABLE: &str = "accounts";
-
-/// An account.
-#[derive(Debug, Clone, Serialize, Deserialize, Versioned)]
-pub struct Account {
-    /// Its partition key.
-    #[dynalock(partition_key)]
-    pub id: String,
-    /// How often 1 was added to it.
-    pub balance: i64,
-    /// Its version.
-    #[dynalock(version)]
-    pub version: u64,
-}
 
 /// Makes the table, with an empty account under each of `keys`.
 ///
@@ -31,7 +18,7 @@ pub async fn open<'k>(client: &Client, keys: impl IntoIterator<Item = &'k str>) 
     let accounts = Table::<Account>::new(client, TABLE);
     accounts.create_table().await?;
     for id in keys {
-        accounts.create(&mut Account { id: id.to_owned(), balance: 0, version: 0 }).await?;
+        accounts.create(&mut Account::new(id, 0)).await?;
     }
     Ok(())
 }

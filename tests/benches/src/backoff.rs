@@ -1,12 +1,31 @@
-//! The delays of loops that retry, with full jitter.
+//! The delays of loops that retry, with full jitter. The peer of toasty is a package of its own, and includes this file.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::policy::Policy;
+/// What a loop may wait and try.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The limit of the first delay; each next one has twice that.
+    pub first: Duration,
+    /// The highest limit of a delay.
+    pub max: Duration,
+    /// How often it tries.
+    pub attempts: u32,
+    /// How long it may take.
+    pub deadline: Duration,
+}
 
-const DEADLINE: Duration = Duration::from_secs(30);
+impl Limits {
+    /// What one often sees.
+    pub const USUAL: Self = Self {
+        first: Duration::from_millis(10),
+        max: Duration::from_secs(1),
+        attempts: 64,
+        deadline: Duration::from_secs(30),
+    };
+}
 
 /// What is left of a loop's attempts and time. Starts with the first attempt taken.
 #[derive(Debug)]
@@ -17,22 +36,12 @@ pub struct Backoff {
     deadline: Instant,
 }
 
-/// What one often sees: at random up to 10 ms, doubling to 1 s, with 64 attempts.
-impl Default for Backoff {
-    fn default() -> Self {
-        let deadline = Instant::now() + DEADLINE;
-        let (limit, max) = (Duration::from_millis(10), Duration::from_secs(1));
-        Self { limit, max, attempts: 64 - 1, deadline }
-    }
-}
-
 impl Backoff {
-    /// That of [`dynalock::Retry::default`].
+    /// That of a loop which begins now.
     #[must_use]
-    pub fn dynalock() -> Self {
-        let Policy { first_ms, max_ms, attempts, .. } = Policy::DYNALOCK;
-        let [limit, max] = [first_ms, max_ms].map(|milliseconds| Duration::from_secs_f64(milliseconds / 1e3));
-        Self { limit, max, attempts: attempts - 1, ..Self::default() }
+    pub fn new(limits: Limits) -> Self {
+        let Limits { first, max, attempts, deadline } = limits;
+        Self { limit: first, max, attempts: attempts - 1, deadline: Instant::now() + deadline }
     }
 
     /// Takes one more attempt for use at once; `false` if there is none left.

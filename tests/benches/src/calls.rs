@@ -74,7 +74,7 @@ impl Call {
 /// # Errors
 ///
 /// As soon as one fails.
-pub async fn repeat(client: &Client, side: Side, call: Call, times: u64) -> Result<(), Failure> {
+pub async fn repeat(client: &Client, side: Side, call: Call, times: u32) -> Result<(), Failure> {
     let orders = Table::<Order>::new(client, TABLE);
     let bare = Sdk::new(client, Care::None);
     let by_hand = Sdk::new(client, Care::Full);

@@ -5,11 +5,11 @@ mod overload;
 
 use std::fmt::{self, Write};
 
-use crate::contender::Way;
 use crate::crowd::Load;
 use crate::figures::{DistinctKeys, Figures, Instructions, Sheet, best_peer, row};
 use crate::summary::{Clock, Setting, Summary};
 use crate::target::Target;
+use crate::way::Way;
 
 /// How many tasks the ratios are about.
 const CROWD: u32 = 100;

@@ -7,10 +7,10 @@ use dynalock_tests::load::{self, Ends, Patience};
 use serde::{Deserialize, Serialize};
 
 use crate::calls::Call;
-use crate::contender::Way;
 use crate::crowd::Load;
 use crate::rivals::Trial;
 use crate::summary::{Clock, Setting, Summary};
+use crate::way::Way;
 use crate::{Failure, results};
 
 /// How many instructions a call takes.

@@ -91,8 +91,8 @@ mod tests {
         tokio::spawn(front.clone().serve(listener));
 
         let store = Store::at(&url);
-        let sent = Distant::new(&store, 0..=0);
-        let client = sent.client(&store);
+        let sent = Distant::new(0..=0);
+        let client = store.client_through(&sent);
         account::open(&client, ["alice", "bob"]).await.expect("accounts");
         account::check(&client, ["alice", "bob"], 0).await.expect("empty accounts");
 

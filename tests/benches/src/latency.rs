@@ -1,17 +1,13 @@
-//! A store that is some milliseconds away, and counts what reaches it.
+//! The way to a store that is some milliseconds away: counts what is sent.
 
 use std::ops::{AddAssign, RangeInclusive, Sub};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use dynalock_tests::engines::Store;
+use dynalock_tests::middleware::{Middleware, operation};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
@@ -39,10 +35,9 @@ impl Sub for Traffic {
     }
 }
 
-/// An HTTP client in front of a store that answers after so many milliseconds. Clones count together.
+/// Delays each request by so many milliseconds. Clones count together.
 #[derive(Debug, Clone)]
 pub struct Distant {
-    inner: SharedHttpClient,
     latency: RangeInclusive<u64>,
     counts: Arc<Counts>,
 }
@@ -55,9 +50,9 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Counts a request for `target`, the header that names its operation.
-    pub(crate) fn count(&self, target: &str) {
-        let is_read = target.ends_with("GetItem") || target.ends_with("TransactGetItems");
+    /// Counts a request that calls `operation`.
+    pub(crate) fn count(&self, operation: &str) {
+        let is_read = matches!(operation, "GetItem" | "BatchGetItem" | "TransactGetItems");
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.writes.fetch_add(u64::from(!is_read), Ordering::Relaxed);
     }
@@ -76,16 +71,10 @@ pub(crate) fn ways(latency: &RangeInclusive<u64>) -> [Duration; 2] {
 }
 
 impl Distant {
-    /// Puts `store` as many milliseconds away as `latency` says: for each request any number of these.
+    /// Puts a store as many milliseconds away as `latency` says: for each request any number of these.
     #[must_use]
-    pub fn new(store: &Store, latency: RangeInclusive<u64>) -> Self {
-        Self { inner: store.http_client(), latency, counts: Arc::default() }
-    }
-
-    /// Returns an SDK client of `store`, which must be the one that this was made for.
-    #[must_use]
-    pub fn client(&self, store: &Store) -> Client {
-        Client::from_conf(store.config().http_client(self.clone()).build())
+    pub fn new(latency: RangeInclusive<u64>) -> Self {
+        Self { latency, counts: Arc::default() }
     }
 
     /// What was sent so far.
@@ -95,29 +84,10 @@ impl Distant {
     }
 }
 
-impl HttpClient for Distant {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        let (latency, counts) = (self.latency.clone(), Arc::clone(&self.counts));
-        SharedHttpConnector::new(Way { inner, latency, counts })
-    }
-}
-
-#[derive(Debug)]
-struct Way {
-    inner: SharedHttpConnector,
-    latency: RangeInclusive<u64>,
-    counts: Arc<Counts>,
-}
-
-impl HttpConnector for Way {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.counts.count(request.headers().get("x-amz-target").unwrap_or_default());
-        let inner = self.inner.clone();
+impl Middleware for Distant {
+    fn handle(&self, request: HttpRequest, inner: &SharedHttpConnector) -> HttpConnectorFuture {
+        self.counts.count(operation(&request));
+        let inner = inner.clone();
         let [there, back] = ways(&self.latency);
         if back.is_zero() {
             return inner.call(request);

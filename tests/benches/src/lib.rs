@@ -6,6 +6,7 @@ use tokio::runtime::Runtime;
 
 pub mod account;
 pub mod backoff;
+pub mod callgrind;
 pub mod calls;
 pub mod canned;
 pub mod contender;
@@ -29,6 +30,7 @@ pub mod sdk;
 pub mod summary;
 pub mod target;
 mod throttling;
+pub mod way;
 
 /// Why a benchmark was ended.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

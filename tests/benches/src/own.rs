@@ -5,7 +5,7 @@ use dynalock::Table;
 
 use crate::Failure;
 use crate::account::{Account, TABLE};
-use crate::contender::{Answer, BoxFuture, Contender};
+use crate::contender::{Adder, Answer, BoxFuture, Contender};
 
 async fn add(accounts: &Table<Account>, id: &str) -> Result<Answer, Failure> {
     match accounts.update(id, |account| account.balance += 1).await {
@@ -41,7 +41,7 @@ impl Contender for Each {
 }
 
 /// One table for all tasks of a process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shared(Table<Account>);
 
 impl Shared {
@@ -58,12 +58,8 @@ impl Shared {
     }
 }
 
-impl Contender for Shared {
-    fn colleague(&self) -> Box<dyn Contender> {
-        Box::new(Self(self.0.clone()))
-    }
-
-    fn add<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(add(&self.0, id))
+impl Adder for Shared {
+    async fn add(&self, id: &str) -> Result<Answer, Failure> {
+        add(&self.0, id).await
     }
 }

@@ -7,7 +7,7 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use crate::Failure;
-use crate::contender::Way;
+use crate::way::Way;
 
 /// What both axes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

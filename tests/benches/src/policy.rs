@@ -1,9 +1,12 @@
 //! What a loop may do after a conflict.
 
 use std::fmt;
+use std::time::Duration;
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
+
+use crate::backoff::Limits;
 
 /// How a delay is drawn.
 ///
@@ -123,6 +126,14 @@ impl Policy {
             }
         }
         all
+    }
+
+    /// What a loop with this policy may wait and try.
+    #[must_use]
+    pub fn limits(self) -> Limits {
+        let [first, max] =
+            [self.first_ms, self.max_ms].map(|milliseconds| Duration::from_secs_f64(milliseconds / 1e3));
+        Limits { first, max, attempts: self.attempts, ..Limits::USUAL }
     }
 
     /// The delays of one call.
@@ -246,16 +257,13 @@ impl Delays {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use dynalock::Retry;
 
     use super::*;
 
     #[test]
     fn the_default_is_what_is_compared_with_the_others() {
-        let Policy { first_ms, max_ms, attempts, .. } = Policy::DYNALOCK;
-        let [first, max] = [first_ms, max_ms].map(|milliseconds| Duration::from_secs_f64(milliseconds / 1e3));
+        let Limits { first, max, attempts, .. } = Policy::DYNALOCK.limits();
         assert_eq!(Retry::default().attempts(attempts).backoff(first, max), Retry::default());
     }
 }

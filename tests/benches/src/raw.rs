@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::Failure;
 use crate::account::{Account, TABLE, read};
 use crate::backoff::Backoff;
-use crate::contender::{Answer, BoxFuture, Contender};
+use crate::contender::{Adder, Answer};
 use crate::policy::Policy;
 
 /// The same requests and the same back-off as dynalock's: two tries at once from the item that a refusal returned, after that
@@ -26,9 +26,12 @@ impl FairLoop {
     pub fn new(client: &Client) -> Self {
         Self(client.clone())
     }
+}
 
+impl Adder for FairLoop {
     async fn add(&self, id: &str) -> Result<Answer, Failure> {
-        let (mut backoff, mut immediate) = (Backoff::dynalock(), Policy::DYNALOCK.immediate);
+        let (mut backoff, mut immediate) =
+            (Backoff::new(Policy::DYNALOCK.limits()), Policy::DYNALOCK.immediate);
         let mut account = read(&self.0, id).await?;
         while let Some(theirs) = write(&self.0, &account, Stamp::Left).await? {
             if immediate > 0 {
@@ -47,16 +50,6 @@ impl FairLoop {
     }
 }
 
-impl Contender for FairLoop {
-    fn colleague(&self) -> Box<dyn Contender> {
-        Box::new(self.clone())
-    }
-
-    fn add<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(self.add(id))
-    }
-}
-
 /// How often the naive loop tries.
 const TRIES: u32 = 10;
 const FIRST_DELAY: Duration = Duration::from_millis(5);
@@ -72,7 +65,9 @@ impl NaiveLoop {
     pub fn new(client: &Client) -> Self {
         Self(client.clone())
     }
+}
 
+impl Adder for NaiveLoop {
     async fn add(&self, id: &str) -> Result<Answer, Failure> {
         let mut account = read(&self.0, id).await?;
         let mut delay = FIRST_DELAY;
@@ -86,16 +81,6 @@ impl NaiveLoop {
         }
         let refusal = write(&self.0, &account, Stamp::None).await?;
         Ok(if refusal.is_none() { Answer::Added } else { Answer::GaveUp })
-    }
-}
-
-impl Contender for NaiveLoop {
-    fn colleague(&self) -> Box<dyn Contender> {
-        Box::new(self.clone())
-    }
-
-    fn add<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(self.add(id))
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contender::Way;
 use crate::crowd::{Load, Tally};
+use crate::way::Way;
 
 /// Which clock a benchmark ran by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

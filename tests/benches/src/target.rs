@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::contender::Way;
 use crate::crowd::Load;
 use crate::figures::{Figures, best_peer, row};
 use crate::summary::{Clock, Setting, Summary};
+use crate::way::Way;
 
 /// A figure and its limit.
 #[derive(Debug, Clone)]

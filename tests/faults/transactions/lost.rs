@@ -10,16 +10,8 @@ use tokio::time::Instant;
 use super::{
     WRITE, applies, commit, commit_with, identical, rivals_write, stored, with_others, world, world_of,
 };
-use crate::world::{Account, DEADLINE, World, always, both, breakdown, breakdown_after, refusal};
-
-fn before_the_store() -> [Fault; 4] {
-    [Fault::ConnectionRefused, Fault::RequestLost, Fault::ClosedByServer, breakdown()]
-}
-
-fn after_the_store() -> [Fault; 6] {
-    let strange = Fault::After(Reply::new(400, "RequestAborted"));
-    [Fault::ReplyLost, breakdown_after(), Fault::NeverReplies, Fault::BodyCutOff, Fault::Truncated, strange]
-}
+use crate::lost::{after_the_store, before_the_store};
+use crate::world::{Account, DEADLINE, World, always, both, breakdown, refusal};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_lost_before_the_store_is_sent_again_and_applied_once() {

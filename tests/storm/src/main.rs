@@ -9,6 +9,7 @@ mod entry;
 mod log;
 mod naive;
 mod process;
+mod program;
 mod proxy;
 mod storm;
 mod writer;

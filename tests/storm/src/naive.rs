@@ -6,29 +6,29 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::Failure;
 use crate::entry::{Entry, TABLE, Use};
 use crate::log::{Answer, Call, Kind, Seen};
-use crate::writer::Writer;
+use crate::program::Program;
 
 const MAX_ATTEMPTS: u32 = 50;
 
 /// Changes some tally.
-pub(crate) async fn step(writer: &Writer, dice: &mut fastrand::Rng) -> Result<(), Failure> {
-    let mut keys = Use::Tally.keys(writer.generation());
+pub(crate) async fn step(program: &Program, dice: &mut fastrand::Rng) -> Result<(), Failure> {
+    let mut keys = Use::Tally.keys(program.generation());
     keys = vec![keys.swap_remove(dice.usize(0..keys.len()))];
-    let id = writer.next_id();
+    let id = program.next_id();
     let call = Call { id: id.clone(), kind: Kind::Update, keys: keys.clone(), held: None };
-    let change = async { change(writer, &keys[0], &id).await.unwrap_or(Answer::Unknown { applied: None }) };
-    writer.logged(&call, change).await
+    let change = async { change(program, &keys[0], &id).await.unwrap_or(Answer::Unknown { applied: None }) };
+    program.logged(&call, change).await
 }
 
 /// Any error but a failed check ends it: whether the change was applied is then unknown.
-async fn change(writer: &Writer, key: &str, id: &str) -> Result<Answer, Failure> {
+async fn change(program: &Program, key: &str, id: &str) -> Result<Answer, Failure> {
     for _ in 0..MAX_ATTEMPTS {
-        let get = writer.client.get_item().table_name(TABLE).consistent_read(true);
+        let get = program.client.get_item().table_name(TABLE).consistent_read(true);
         let item = get.key("key", AttributeValue::S(key.to_owned())).send().await?.item;
-        let put = writer.client.put_item().table_name(TABLE);
+        let put = program.client.put_item().table_name(TABLE);
         let (put, mut entry) = match item {
             Some(item) => {
-                let entry = writer.plain.parse(item)?;
+                let entry = program.plain.parse(item)?;
                 let put = put.condition_expression("version = :v");
                 let read = AttributeValue::N(entry.version.to_string());
                 (put.expression_attribute_values(":v", read), entry)

@@ -16,8 +16,9 @@ use crate::engine::Engine;
 use crate::entry::{Entry, MONEY, TABLE, Use, generation};
 use crate::log::{self, Answer, Call, Kind, Log, Record, Seen};
 use crate::process::Process;
+use crate::program::Setting;
 use crate::proxy::{Counts, Proxy};
-use crate::writer::{GRACE, Setting};
+use crate::writer::GRACE;
 use crate::{Failure, checker};
 
 const WRITERS: u64 = 4;

@@ -4,8 +4,8 @@ use dynalock::{Error, Versioned, transact};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::accounts::Account;
 use crate::stage::Stage;
-use crate::world::{Account, account};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
 struct Noted {
@@ -146,7 +146,7 @@ async fn an_item_created_as_one_struct_and_saved_as_another_has_the_attributes_o
     let stage = Stage::with([]).await;
     let (accounts, notes) = (&stage.accounts, stage.table::<Noted>());
     transact(&stage.client, async |tx| {
-        tx.create(accounts, account("alice", 7))?;
+        tx.create(accounts, Account::new("alice", 7))?;
         let mut with_note = tx.get(&notes, "alice").await?.unwrap();
         with_note.note = Some("new".into());
         tx.save(&notes, with_note)

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use dynalock::{Error, Result, Table, Tx, transact};
 use serde_json::{Value, json};
 
+use crate::accounts::Account;
 use crate::stage::Stage;
-use crate::world::{Account, account};
 
 /// A write of an object.
 type Write = fn(&Tx, &Table<Account>, Account) -> Result<()>;
@@ -171,8 +171,8 @@ async fn an_object_with_a_version_may_be_saved_over_what_the_run_created() {
     let accounts = &stage.accounts;
     transact(&stage.client, async |tx| {
         assert_eq!(tx.get(accounts, "alice").await?, None);
-        tx.create(accounts, account("alice", 1))?;
-        tx.save(accounts, Account { version: 1, ..account("alice", 2) })
+        tx.create(accounts, Account::new("alice", 1))?;
+        tx.save(accounts, Account { version: 1, ..Account::new("alice", 2) })
     })
     .await
     .unwrap();

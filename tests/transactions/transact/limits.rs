@@ -3,8 +3,8 @@
 use dynalock::{Error, Table, Versioned, transact};
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::Refused;
 use crate::stage::Stage;
-use crate::world::Refused;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Versioned)]
 struct Photo {
@@ -120,7 +120,7 @@ async fn the_read_of_one_more_than_a_hundred_items_is_refused() {
         })
         .await;
         match refused {
-            Err(Refused::Store(error)) if passes_on => assert_refused(&error, TOO_MANY),
+            Err(Refused::Failed(error)) if passes_on => assert_refused(&error, TOO_MANY),
             Err(Refused::NoAccount) if !passes_on => {}
             other => panic!("{other:?}"),
         }

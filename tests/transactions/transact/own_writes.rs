@@ -3,8 +3,8 @@
 use dynalock::{Error, Result, Retry, Table, Tx, transact};
 use serde_json::{Value, json};
 
+use crate::accounts::Account;
 use crate::stage::Stage;
-use crate::world::{Account, account};
 
 async fn alice(tx: &Tx, accounts: &Table<Account>) -> Result<Option<Account>> {
     tx.get(accounts, "alice").await
@@ -37,9 +37,9 @@ async fn what_was_created_is_there() {
     let accounts = &stage.accounts;
     transact(&stage.client, async |tx| {
         assert_eq!(alice(&tx, accounts).await?, None);
-        tx.create(accounts, account("alice", 1))?;
+        tx.create(accounts, Account::new("alice", 1))?;
         let mut object = alice(&tx, accounts).await?.unwrap();
-        assert_eq!(object, account("alice", 1));
+        assert_eq!(object, Account::new("alice", 1));
         object.balance = 2;
         tx.save(accounts, object)
     })
@@ -73,7 +73,7 @@ async fn an_item_deleted_and_created_again_is_replaced() {
     transact(&stage.client, async |tx| {
         let object = alice(&tx, accounts).await?.unwrap();
         tx.delete(accounts, object)?;
-        tx.create(accounts, account("alice", 1))?;
+        tx.create(accounts, Account::new("alice", 1))?;
         assert_eq!(alice(&tx, accounts).await?.map(|alice| alice.balance), Some(1));
         Ok::<_, Error>(())
     })
@@ -89,7 +89,7 @@ async fn an_item_created_and_deleted_again_is_as_if_it_was_only_read() {
     let accounts = &stage.accounts;
     transact(&stage.client, async |tx| {
         assert_eq!(alice(&tx, accounts).await?, None);
-        tx.create(accounts, account("alice", 1))?;
+        tx.create(accounts, Account::new("alice", 1))?;
         let object = alice(&tx, accounts).await?.unwrap();
         tx.delete(accounts, object)?;
         assert_eq!(alice(&tx, accounts).await?, None);
@@ -109,8 +109,8 @@ async fn a_write_is_not_read_back_from_the_store() {
     let stage = Stage::with([]).await;
     let accounts = &stage.accounts;
     transact(&stage.client, async |tx| {
-        tx.create(accounts, account("alice", 1))?;
-        assert_eq!(alice(&tx, accounts).await?, Some(account("alice", 1)));
+        tx.create(accounts, Account::new("alice", 1))?;
+        assert_eq!(alice(&tx, accounts).await?, Some(Account::new("alice", 1)));
         Ok::<_, Error>(())
     })
     .await
@@ -129,7 +129,7 @@ async fn a_version_that_the_closure_changed_is_ignored() {
             tx.save(accounts, object)?;
             assert_eq!(tx.get(accounts, id).await?.unwrap().version, 1);
         }
-        let mut carol = account("carol", 1);
+        let mut carol = Account::new("carol", 1);
         carol.version = 99;
         tx.create(accounts, carol)
     })
@@ -148,8 +148,8 @@ async fn an_absence_that_only_a_create_assumed_is_checked() {
     let stage = Stage::with([("alice", 100)]).await;
     let accounts = &stage.accounts;
     let seen = transact(&stage.client, async |tx| {
-        tx.create(accounts, account("alice", 1))?;
-        tx.delete(accounts, account("alice", 1))?;
+        tx.create(accounts, Account::new("alice", 1))?;
+        tx.delete(accounts, Account::new("alice", 1))?;
         tx.get(accounts, "alice").await
     })
     .retry(Retry::none())
@@ -163,7 +163,7 @@ async fn a_create_that_is_refused_may_be_answered_by_a_save() {
     let accounts = &stage.accounts;
     transact(&stage.client, async |tx| {
         let stored = tx.get(accounts, "alice").await?;
-        match tx.create(accounts, account("alice", 1)) {
+        match tx.create(accounts, Account::new("alice", 1)) {
             Err(Error::AlreadyExists(_)) => tx.save(accounts, Account { balance: 1, ..stored.unwrap() }),
             created => created,
         }

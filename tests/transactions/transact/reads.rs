@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use dynalock::{Error, transact};
 
+use crate::accounts::Account;
 use crate::stage::Stage;
-use crate::world::account;
 
 #[tokio::test]
 async fn an_item_is_read_once_however_often_it_is_asked_for() {
@@ -31,7 +31,7 @@ async fn that_there_is_no_item_is_remembered_too() {
     let seen = transact(&stage.client, async |tx| {
         let before = tx.get(accounts, "alice").await?;
         if runs.fetch_add(1, Ordering::Relaxed) == 0 {
-            stage.rival.create(&mut account("alice", 1)).await?;
+            stage.rival.create(&mut Account::new("alice", 1)).await?;
         }
         assert_eq!(tx.get(accounts, "alice").await?, before);
         // A second item, so that the absence of the first is checked.
@@ -126,7 +126,7 @@ async fn each_run_begins_without_what_earlier_ones_read_and_wrote() {
         let mut alice = tx.get(accounts, "alice").await?.unwrap();
         if runs.fetch_add(1, Ordering::Relaxed) == 0 {
             tx.get(accounts, "bob").await?;
-            tx.create(accounts, account("carol", 1))?;
+            tx.create(accounts, Account::new("carol", 1))?;
             stage.rival.update("alice", |alice| alice.balance += 5).await?;
         }
         alice.balance += 1;

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use dynalock::{Error, Retry, transact};
 
+use crate::accounts::{Account, Refused};
 use crate::stage::Stage;
-use crate::world::{Refused, account};
 
 #[tokio::test]
 async fn a_run_that_ignores_an_invalid_write_commits_nothing() {
@@ -16,7 +16,7 @@ async fn a_run_that_ignores_an_invalid_write_commits_nothing() {
         alice.balance = 7;
         tx.save(accounts, alice)?;
         tx.get(accounts, "bob").await?;
-        let _ = tx.create(accounts, account("", 1));
+        let _ = tx.create(accounts, Account::new("", 1));
         Ok::<_, Error>(())
     })
     .await;
@@ -30,12 +30,12 @@ async fn what_a_run_has_read_or_written_cannot_be_created() {
     let stage = Stage::with([("alice", 100)]).await;
     let accounts = &stage.accounts;
     let refused = transact(&stage.client, async |tx| {
-        tx.create(accounts, account("carol", 1))?;
-        let again = tx.create(accounts, account("carol", 2)).unwrap_err();
+        tx.create(accounts, Account::new("carol", 1))?;
+        let again = tx.create(accounts, Account::new("carol", 2)).unwrap_err();
         assert!(matches!(again, Error::AlreadyExists(_)), "{again:?}");
-        assert_eq!(tx.get(accounts, "carol").await?, Some(account("carol", 1)), "as it was before");
+        assert_eq!(tx.get(accounts, "carol").await?, Some(Account::new("carol", 1)), "as it was before");
         tx.get(accounts, "alice").await?;
-        tx.create(accounts, account("alice", 1))
+        tx.create(accounts, Account::new("alice", 1))
     })
     .await;
     let Err(Error::AlreadyExists(conflict)) = refused else { panic!("{refused:?}") };
@@ -51,7 +51,7 @@ async fn what_a_run_did_not_find_cannot_be_changed() {
         assert_eq!(tx.get(accounts, "nobody").await?, None);
         let alice = tx.get(accounts, "alice").await?.unwrap();
         tx.delete(accounts, alice.clone())?;
-        for object in [account("nobody", 1), alice] {
+        for object in [Account::new("nobody", 1), alice] {
             for refused in [
                 tx.save(accounts, object.clone()),
                 tx.replace(accounts, object.clone()),
@@ -83,7 +83,7 @@ async fn a_tx_that_outlives_its_run_does_nothing() {
         let _ = stage.sent();
         let read = tx.get(accounts, "alice").await.map(drop);
         let writes = [
-            tx.create(accounts, account("bob", 1)),
+            tx.create(accounts, Account::new("bob", 1)),
             tx.save(accounts, alice.clone()),
             tx.replace(accounts, alice.clone()),
             tx.delete(accounts, alice),
@@ -102,7 +102,7 @@ async fn a_hundred_items_are_written_together_and_not_one_more() {
     let create = async |many: usize, last: Result<(), Refused>| {
         transact(&stage.client, async |tx| {
             for number in 0..many {
-                tx.create(accounts, account(&format!("{many} {number}"), 1))?;
+                tx.create(accounts, Account::new(&format!("{many} {number}"), 1))?;
             }
             match &last {
                 Ok(()) => Ok(()),
@@ -115,7 +115,7 @@ async fn a_hundred_items_are_written_together_and_not_one_more() {
     assert_eq!(stage.rival.get("100 99").await.unwrap().unwrap().version, 1);
     let _ = stage.sent();
     let refused = create(101, Ok(())).await;
-    assert!(matches!(refused, Err(Refused::Store(Error::InvalidRequest { .. }))), "{refused:?}");
+    assert!(matches!(refused, Err(Refused::Failed(Error::InvalidRequest { .. }))), "{refused:?}");
     let refused = create(101, Err(Refused::Overdrawn)).await;
     assert!(matches!(refused, Err(Refused::Overdrawn)), "what is not written is not too much: {refused:?}");
     assert_eq!(stage.sent(), [""; 0]);

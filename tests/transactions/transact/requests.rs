@@ -2,8 +2,8 @@
 
 use dynalock::{Error, transact};
 
+use crate::accounts::{Account, Refused};
 use crate::stage::Stage;
-use crate::world::{Refused, account};
 
 #[tokio::test]
 async fn an_undisturbed_transfer_takes_two_reads_and_one_write() {
@@ -45,12 +45,12 @@ async fn a_lone_create_goes_as_a_transaction() {
     let read = async |tx: &dynalock::Tx, id: &str| tx.get(accounts, id).await;
     transact(&stage.client, async |tx| {
         assert_eq!(read(&tx, "carol").await?, None);
-        tx.create(accounts, account("carol", 1))
+        tx.create(accounts, Account::new("carol", 1))
     })
     .await
     .unwrap();
     assert_eq!(stage.sent(), ["GetItem carol", "TransactWriteItems: Put carol IF attribute_not_exists(id)"]);
-    transact(&stage.client, async |tx| tx.create(accounts, account("dave", 1))).await.unwrap();
+    transact(&stage.client, async |tx| tx.create(accounts, Account::new("dave", 1))).await.unwrap();
     assert_eq!(
         stage.sent(),
         ["TransactWriteItems: Put dave IF attribute_not_exists(id)"],
@@ -132,7 +132,7 @@ async fn an_error_writes_nothing_and_is_checked_only_where_more_than_one_item_wa
                 account.balance += 1;
                 tx.save(accounts, account)?;
             }
-            tx.create(accounts, account("carol", 1))?;
+            tx.create(accounts, Account::new("carol", 1))?;
             Err::<(), _>(Refused::Overdrawn)
         })
         .await;

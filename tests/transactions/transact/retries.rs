@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dynalock::{Error, Result, Retry, Tx, transact};
 
+use crate::accounts::{Account, Refused};
 use crate::stage::Stage;
-use crate::world::{Account, Refused, account};
 
 /// Five attempts, without long waits.
 fn five() -> Retry {
@@ -81,8 +81,8 @@ async fn an_item_that_a_rival_creates_each_time_is_reported_as_there() {
     let created = transact(&stage.client, async |tx| {
         let id = runs.fetch_add(1, Ordering::Relaxed).to_string();
         assert_eq!(tx.get(accounts, &id).await?, None);
-        stage.rival.create(&mut account(&id, 1)).await?;
-        tx.create(accounts, account(&id, 2))
+        stage.rival.create(&mut Account::new(&id, 1)).await?;
+        tx.create(accounts, Account::new(&id, 2))
     })
     .retry(five())
     .await;
@@ -149,7 +149,7 @@ async fn what_no_run_can_cure_is_not_tried_again() {
     let (accounts, runs) = (&stage.accounts, AtomicU32::new(0));
     let created = transact(&stage.client, async |tx| {
         runs.fetch_add(1, Ordering::Relaxed);
-        tx.create(accounts, account("alice", 1))
+        tx.create(accounts, Account::new("alice", 1))
     })
     .await;
     assert!(matches!(created, Err(Error::AlreadyExists(_))), "{created:?}");

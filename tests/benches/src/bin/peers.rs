@@ -15,15 +15,18 @@ use std::{env, thread};
 use aws_sdk_dynamodb::Client;
 use dynalock::Table;
 use dynalock_benches::account::{self, Account, TABLE};
-use dynalock_benches::contender::{Answer, BoxFuture, Contender, Way};
+use dynalock_benches::backoff::Limits;
+use dynalock_benches::contender::{Adder, Answer};
 use dynalock_benches::crowd::{self, Tally};
 use dynalock_benches::document::significant;
 use dynalock_benches::figures::Sheet;
 use dynalock_benches::front::Front;
 use dynalock_benches::latency::{Distant, Traffic};
 use dynalock_benches::process::Process;
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, ended, real_time, results};
 use dynalock_tests::engines::{self, Store};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
@@ -122,8 +125,11 @@ impl Programs<'_> {
             }
             Library::Toasty => Command::new(self.toasty),
             Library::PynamoDb => {
+                let Limits { first, max, attempts, deadline } = Limits::USUAL;
+                let limits =
+                    json!([first.as_secs_f64(), max.as_secs_f64(), attempts, deadline.as_secs_f64()]);
                 let mut command = Command::new(self.python);
-                command.arg(self.pynamodb);
+                command.arg(self.pynamodb).arg(limits.to_string());
                 command
             }
         })
@@ -290,8 +296,8 @@ fn traffic(engine: &mut Process) -> Result<Traffic, Failure> {
 fn work(way: &str, url: &str, job: &str, writers: &str, seconds: &str) -> Result<(), Failure> {
     real_time()?.block_on(async {
         let store = Store::at(url);
-        let distant = Distant::new(&store, 0..=0);
-        let client = distant.client(&store);
+        let distant = Distant::new(0..=0);
+        let client = store.client_through(&distant);
         let account = account::read(&client, KEY).await?;
         let contender = match Job::named(job)? {
             Job::Save => Box::new(Held::new(&client, account)),
@@ -321,17 +327,11 @@ impl Held {
     }
 }
 
-impl Contender for Held {
-    fn colleague(&self) -> Box<dyn Contender> {
-        Box::new(self.clone())
-    }
-
-    fn add<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(async {
-            let mut account = self.account.lock().await;
-            account.balance += 1;
-            self.accounts.save(&mut account).await?;
-            Ok(Answer::Added)
-        })
+impl Adder for Held {
+    async fn add(&self, _: &str) -> Result<Answer, Failure> {
+        let mut account = self.account.lock().await;
+        account.balance += 1;
+        self.accounts.save(&mut account).await?;
+        Ok(Answer::Added)
     }
 }

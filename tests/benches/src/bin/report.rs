@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use dynalock_benches::contender::Way;
 use dynalock_benches::crowd::Load;
 use dynalock_benches::figures::{Figures, OpenLoad, Overload};
 use dynalock_benches::plot::{Plot, Scale};
 use dynalock_benches::summary::{Clock, Setting, Summary};
 use dynalock_benches::target::Target;
+use dynalock_benches::way::Way;
 use dynalock_benches::{Failure, document, ended, results};
 use dynalock_tests::load::Patience;
 

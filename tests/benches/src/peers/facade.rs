@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::account::TABLE;
-use crate::backoff::Backoff;
-use crate::contender::{Answer, BoxFuture, Contender};
+use crate::contender::{Adder, Answer};
+use crate::peers::retried;
 
 attribute_definitions! {
     /// The partition key.
@@ -54,36 +54,26 @@ impl Facade {
         Self(client.clone())
     }
 
-    async fn add(&self, id: &str) -> Result<Answer, Failure> {
-        let mut backoff = Backoff::default();
-        loop {
-            let read = Account::get(self.0.clone(), KeyId::pk(id)).consistent_read();
-            let account = read.await.map_err(|error| error.to_string())?.ok_or("no account")?;
-            let change =
-                Update::set("balance", account.balance + 1).and(Update::set("version", account.version + 1));
-            let write = Account::update_by_id(self.0.clone(), KeyId::pk(id), change)
-                .condition(Condition::eq("version", account.version))
-                .return_none();
-            match write.await {
-                Ok(()) => return Ok(Answer::Added),
-                Err(error) => match error.as_dynamodb_error() {
-                    Some(DynamoDBError::ConditionalCheckFailedException(_)) => {}
-                    _ => return Err(error.to_string().into()),
-                },
-            }
-            if !backoff.wait().await {
-                return Ok(Answer::GaveUp);
-            }
+    async fn attempt(&self, id: &str) -> Result<bool, Failure> {
+        let read = Account::get(self.0.clone(), KeyId::pk(id)).consistent_read();
+        let account = read.await.map_err(|error| error.to_string())?.ok_or("no account")?;
+        let change =
+            Update::set("balance", account.balance + 1).and(Update::set("version", account.version + 1));
+        let write = Account::update_by_id(self.0.clone(), KeyId::pk(id), change)
+            .condition(Condition::eq("version", account.version))
+            .return_none();
+        match write.await {
+            Ok(()) => Ok(true),
+            Err(error) => match error.as_dynamodb_error() {
+                Some(DynamoDBError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(error.to_string().into()),
+            },
         }
     }
 }
 
-impl Contender for Facade {
-    fn colleague(&self) -> Box<dyn Contender> {
-        Box::new(self.clone())
-    }
-
-    fn add<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(self.add(id))
+impl Adder for Facade {
+    async fn add(&self, id: &str) -> Result<Answer, Failure> {
+        retried(|| self.attempt(id)).await
     }
 }

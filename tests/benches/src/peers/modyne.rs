@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::account::TABLE;
-use crate::backoff::Backoff;
-use crate::contender::{Answer, BoxFuture, Contender};
+use crate::contender::{Adder, Answer};
+use crate::peers::retried;
 
 /// The contender, which is what this crate calls a table.
 #[derive(Debug, Clone)]
@@ -70,37 +70,25 @@ impl Modyne {
         Self(client.clone())
     }
 
-    async fn add(&self, id: &str) -> Result<Answer, Failure> {
-        let mut backoff = Backoff::default();
-        loop {
-            let read = Account::get(id).execute_with_consistency(self, true).await?;
-            let account = Account::from_item(read.item.ok_or("no account")?)?;
-            let change = expr::Update::new("SET balance = :balance, version = :version")
-                .value(":balance", account.balance + 1)
-                .value(":version", account.version + 1);
-            let unchanged = expr::Condition::new("version = :expected").value(":expected", account.version);
-            match Account::update(id).expression(change).condition(unchanged).execute(self).await {
-                Ok(_) => return Ok(Answer::Added),
-                Err(error) => {
-                    let error = modyne::Error::from(error);
-                    if !error.is_conditional_check_failed_exception() {
-                        return Err(error.into());
-                    }
-                }
-            }
-            if !backoff.wait().await {
-                return Ok(Answer::GaveUp);
+    async fn attempt(&self, id: &str) -> Result<bool, Failure> {
+        let read = Account::get(id).execute_with_consistency(self, true).await?;
+        let account = Account::from_item(read.item.ok_or("no account")?)?;
+        let change = expr::Update::new("SET balance = :balance, version = :version")
+            .value(":balance", account.balance + 1)
+            .value(":version", account.version + 1);
+        let unchanged = expr::Condition::new("version = :expected").value(":expected", account.version);
+        match Account::update(id).expression(change).condition(unchanged).execute(self).await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let error = modyne::Error::from(error);
+                if error.is_conditional_check_failed_exception() { Ok(false) } else { Err(error.into()) }
             }
         }
     }
 }
 
-impl Contender for Modyne {
-    fn colleague(&self) -> Box<dyn Contender> {
-        Box::new(self.clone())
-    }
-
-    fn add<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(self.add(id))
+impl Adder for Modyne {
+    async fn add(&self, id: &str) -> Result<Answer, Failure> {
+        retried(|| self.attempt(id)).await
     }
 }

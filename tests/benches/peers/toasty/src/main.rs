@@ -2,6 +2,9 @@
 //!
 //! Tells when it is ready, begins at the first line of its input, and ends with the `Tally` of its work, as JSON.
 
+#[path = "../../../src/backoff.rs"]
+mod backoff;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{Write, stdin, stdout};
@@ -12,7 +15,9 @@ use serde::Serialize;
 use toasty::Db;
 use toasty_driver_dynamodb::DynamoDb;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
+
+use crate::backoff::{Backoff, Limits};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -76,15 +81,10 @@ impl Job {
     }
 }
 
-const FIRST_DELAY: Duration = Duration::from_millis(10);
-const MAX_DELAY: Duration = Duration::from_secs(1);
-const ATTEMPTS: u32 = 64;
-const DEADLINE: Duration = Duration::from_secs(30);
-
 /// The loop, which toasty leaves to the caller, with the delays of the benchmark's other peers.
 async fn update(db: &mut Db) -> Result<bool, Failure> {
-    let (mut limit, deadline) = (FIRST_DELAY, Instant::now() + DEADLINE);
-    for attempt in 1.. {
+    let mut backoff = Backoff::new(Limits::USUAL);
+    loop {
         let mut account = Account::get_by_id(db, KEY).await?;
         let balance = account.balance + 1;
         match account.update().balance(balance).exec(db).await {
@@ -92,14 +92,10 @@ async fn update(db: &mut Db) -> Result<bool, Failure> {
             Err(error) if error.is_condition_failed() => {}
             Err(error) => return Err(error.into()),
         }
-        let delay = limit.mul_f64(fastrand::f64());
-        limit = MAX_DELAY.min(limit * 2);
-        if attempt == ATTEMPTS || Instant::now() + delay >= deadline {
-            break;
+        if !backoff.wait().await {
+            return Ok(false);
         }
-        sleep(delay).await;
     }
-    Ok(false)
 }
 
 async fn work(mut db: Db, mut job: Job, end: Instant) -> Result<Tally, Failure> {
