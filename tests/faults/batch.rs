@@ -83,12 +83,12 @@ impl Call {
             Self::Delete => {
                 let delete = table.delete_all(&*held).retry(retry(&[])).concurrency(concurrency);
                 let deleted = delete.on_completed(|place, _| told.add(place)).await;
-                return deleted.as_slice().iter().map(|outcome| end(outcome, gone)).collect();
+                return deleted.iter().map(|outcome| end(outcome, gone)).collect();
             }
         };
         let write = write.retry(retry(&[])).concurrency(concurrency);
         let written = write.on_completed(|place, _| told.add(place)).await;
-        written.as_slice().iter().map(|outcome| end(outcome, |()| End::Ok)).collect()
+        written.iter().map(|outcome| end(outcome, |()| End::Ok)).collect()
     }
 }
 
