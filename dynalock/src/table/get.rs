@@ -22,7 +22,7 @@ impl<T: Versioned> Table<T> {
     ///
     /// - [`InvalidItem`](crate::Error::InvalidItem): the item does not fit `T`; or the key is empty, too long, or no string,
     ///   integer or bytes, such as a newtype around an `f64`.
-    /// - [`InvalidRequest`](crate::Error::InvalidRequest): the key has no form in DynamoDB.
+    /// - [`InvalidRequest`](crate::Error::InvalidRequest): DynamoDB has no type for the key.
     /// - [`Sdk`](crate::Error::Sdk): DynamoDB refused the request, or could not be reached.
     pub fn get(&self, key: impl IntoKey<T::Key>) -> Get<T> {
         Get { table: self.clone(), key: self.key(key), consistent: true, retry: self.retry() }
