@@ -250,7 +250,7 @@ async fn lost_and_broken_replies_keep_the_item() {
 
 #[tokio::test]
 async fn calls_and_writes_keep_the_item() {
-    let (_stage, table) = stage().await;
+    let (stage, table) = stage().await;
     let condition = || Condition::new("text = :t").value(":t", MARK);
     hides(&table);
     hides(&condition());
@@ -279,6 +279,8 @@ async fn calls_and_writes_keep_the_item() {
     ] {
         hides(&write);
     }
+    let transact = dynalock::transact(&stage.client, async |tx| tx.save(&table, secret(1)));
+    hides(&transact);
     hides(&dynalock::IntoKey::<String>::into_key(key()).unwrap());
     hides(&table.delete(&object).await.unwrap());
     hides(&Retry::default());

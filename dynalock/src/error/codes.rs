@@ -173,6 +173,7 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_code_is_ambiguous() {
+        assert_eq!(answer(429, "Throttling", ""), ErrorClass::Transient);
         for (status, worth) in [(400, Worth::One), (404, Worth::One), (408, Worth::All), (429, Worth::All)] {
             let answer = answer(status, "", "not found");
             assert_eq!((answer.is_definite(), answer.worth()), (false, worth), "{status}");

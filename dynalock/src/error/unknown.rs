@@ -99,18 +99,17 @@ impl fmt::Debug for UnknownOutcome {
 
 impl fmt::Display for UnknownOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a reply from table \"{}\" was lost, and it is unknown whether ", self.table)?;
-        match self.intended() {
-            Some(version) => write!(f, "version {version} was written"),
-            None => write!(f, "the item was deleted"),
-        }?;
-        if self.write.is_lone_create() {
-            f.write_str(
-                "; `create(..).in_transaction()` is sent again after a lost reply, for twice the write units, but not in a table \
-                 with multi-Region strong consistency, which has no transactions",
-            )?;
-        }
-        Ok(())
+        let change = match self.intended() {
+            Some(version) => format!("version {version} was written"),
+            None => "the item was deleted".to_owned(),
+        };
+        let cure = if self.write.is_lone_create() {
+            "; `create(..).in_transaction()` is sent again after a lost reply, for twice the write units, but not in a table \
+             with multi-Region strong consistency, which has no transactions"
+        } else {
+            ""
+        };
+        write!(f, "a reply from table \"{}\" was lost, and it is unknown whether {change}{cure}", self.table)
     }
 }
 

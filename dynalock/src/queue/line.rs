@@ -211,10 +211,9 @@ impl Line {
         let state = &mut *self.state();
         let mut wakers = Vec::new();
         if let Some(Caller { place, status, .. }) = state.callers.remove(&caller) {
+            let was_waiting = place.is_some_and(|place| state.waiting.remove(&place).is_some());
             // The caller was dropped before it had its answer. A caller whose time is up was counted before.
-            if place.is_some_and(|place| state.waiting.remove(&place).is_some())
-                || matches!(status, Status::Sent(_))
-            {
+            if was_waiting || matches!(status, Status::Sent(_)) {
                 state.pace.give_up();
             }
         }

@@ -394,11 +394,8 @@ impl<'t> Turn<'t> {
                 return Err(error);
             }
         }
-        if is_known {
-            let item = error.conflict_mut().and_then(Conflict::take_item);
-            return self.open(item, as_of.next_turn());
-        }
-        Ok(())
+        let item = error.conflict_mut().and_then(Conflict::take_item);
+        if is_known { self.open(item, as_of.next_turn()) } else { Ok(()) }
     }
 
     /// Answers the members of a write that was not applied, and will not be in this form.

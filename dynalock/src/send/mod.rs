@@ -165,12 +165,9 @@ impl Request {
         &self.delivery
     }
 
-    /// The error for a caller that has read an item which is gone by now: a conflict, if the request has one write.
-    pub(crate) fn gone(&self) -> Error {
-        match &*self.parts {
-            [part] => Error::Conflict(part.conflict(None).into()),
-            _ => Error::NotFound,
-        }
+    /// The refusal of the first write, whose item is gone, for a caller that has read the item.
+    pub(crate) fn gone(&self) -> Option<Conflict> {
+        self.parts.first().map(|part| part.conflict(None))
     }
 
     fn operation(&self) -> &'static str {

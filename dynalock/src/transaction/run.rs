@@ -199,10 +199,10 @@ impl Run {
         };
         let settled = request.settle(budget).await;
         settled.map(drop).map_err(|error| {
-            let error = match error {
+            let error = match (error, request.gone()) {
                 // The run read or assumed an item, so a missing one is a conflict: another writer deleted it.
-                Error::NotFound => budget.refused(request.gone()),
-                error => error,
+                (Error::NotFound, Some(gone)) => budget.refused(Error::Conflict(gone.into())),
+                (error, _) => error,
             };
             Refused { carried: carried_after(&error, sent), error }
         })

@@ -198,15 +198,8 @@ impl Draft {
 
     /// A lower bound for the size of the item with the changes in it, in bytes; 0 if the item is not known.
     pub(crate) fn least_bytes(&self) -> usize {
-        let no_changes = Changes::default();
-        let (item, changes) = match (&self.effect, &self.stored) {
-            (Effect::Update { changes, .. }, Stored::Item(item)) => (item, changes),
-            (Effect::Put { item, .. }, _) | (_, Stored::Item(item)) => (item, &no_changes),
-            _ => return 0,
-        };
-        let kept = item.iter().filter(|(name, _)| !changes.has(name));
-        let kept = kept.map(|(name, value)| (name.as_str(), value));
-        size::least_bytes(kept.chain(changes.attributes()))
+        self.item()
+            .map_or(0, |item| size::least_bytes(item.iter().map(|(name, value)| (name.as_str(), value))))
     }
 
     /// Applies the call `kind` with `object` on top of the earlier changes. The new version follows from the expected version,
@@ -229,24 +222,31 @@ impl Draft {
             Kind::Create | Kind::Save | Kind::Replace | Kind::Touch => {}
         }
         let object = object.at_version(self.expectation.number());
-        let version = match self.effect {
-            // Several changes are one write, which raises the version once: the first of them has set it.
-            Effect::Put { version, .. } | Effect::Update { version, .. } => version,
-            Effect::Check | Effect::Delete => object.next_version(now)?,
-        };
-        match (kind, &mut self.effect) {
-            (Kind::Create | Kind::Replace, _) => {
-                self.effect = Effect::Put { item: object.into_item(), version };
-            }
-            (Kind::Touch, Effect::Put { .. } | Effect::Update { .. }) => {}
-            (Kind::Touch, _) => self.effect = Effect::Update { changes: Changes::default(), version },
-            (_, Effect::Put { item, .. }) => Changes::all(object).apply(item),
-            (_, Effect::Update { changes, .. }) => changes.merge(Changes::all(object)),
-            (_, Effect::Check | Effect::Delete) => {
-                self.effect = Effect::Update { changes: Changes::all(object), version };
-            }
+        let version = self.next_version(&object, now)?;
+        match kind {
+            Kind::Create | Kind::Replace => self.effect = Effect::Put { item: object.into_item(), version },
+            Kind::Touch => self.add(Changes::default(), version),
+            _ => self.add(Changes::all(object), version),
         }
         Ok(())
+    }
+
+    /// The version that the write makes of an item that is read as `object`. Several changes are one write, which raises the
+    /// version once: the first of them has set it.
+    fn next_version(&self, object: &Snapshot, now: impl FnOnce() -> u64) -> Result<u64, Invalid> {
+        match self.effect {
+            Effect::Put { version, .. } | Effect::Update { version, .. } => Ok(version),
+            Effect::Check | Effect::Delete => object.next_version(now),
+        }
+    }
+
+    /// Adds changes to those that the draft has already.
+    fn add(&mut self, changes: Changes, version: u64) {
+        match &mut self.effect {
+            Effect::Put { item, .. } => changes.apply(item),
+            Effect::Update { changes: earlier, .. } => earlier.merge(changes),
+            Effect::Check | Effect::Delete => self.effect = Effect::Update { changes, version },
+        }
     }
 
     /// Stores `object` as a new item. It must have the key of the draft.
@@ -274,13 +274,8 @@ impl Draft {
         if changes.is_empty() {
             return Ok(false);
         }
-        match &mut self.effect {
-            Effect::Put { item, .. } => changes.apply(item),
-            Effect::Update { changes: earlier, .. } => earlier.merge(changes),
-            Effect::Check | Effect::Delete => {
-                self.effect = Effect::Update { version: before.next_version(now)?, changes };
-            }
-        }
+        let version = self.next_version(before, now)?;
+        self.add(changes, version);
         Ok(true)
     }
 
