@@ -116,6 +116,8 @@ struct Caller {
     /// `None` while the caller does not wait.
     place: Option<u64>,
     status: Status,
+    /// Whether its time was up. It is counted once, although it leaves the line after that.
+    has_given_up: bool,
     waker: Option<Waker>,
 }
 
@@ -197,7 +199,9 @@ impl Line {
         }
         let caller = state.arrivals;
         state.arrivals += 1;
-        state.callers.insert(caller, Caller { place: None, status: Status::Idle, waker: None });
+        state
+            .callers
+            .insert(caller, Caller { place: None, status: Status::Idle, has_given_up: false, waker: None });
         if state.turn.is_none() {
             state.turn = Some(caller);
         } else {
@@ -210,10 +214,10 @@ impl Line {
     pub(crate) fn leave(&self, caller: CallerId, desk: Option<Desk>) -> Left {
         let state = &mut *self.state();
         let mut wakers = Vec::new();
-        if let Some(Caller { place, status, .. }) = state.callers.remove(&caller) {
+        if let Some(Caller { place, status, has_given_up, .. }) = state.callers.remove(&caller) {
             let was_waiting = place.is_some_and(|place| state.waiting.remove(&place).is_some());
             // The caller was dropped before it had its answer. A caller whose time is up was counted before.
-            if was_waiting || matches!(status, Status::Sent(_)) {
+            if !has_given_up && (was_waiting || matches!(status, Status::Sent(_))) {
                 state.pace.give_up();
             }
         }
@@ -355,8 +359,12 @@ impl Line {
     }
 
     /// Counts a caller whose time was up before it had its answer.
-    pub(crate) fn note_giving_up(&self) {
-        self.state().pace.give_up();
+    pub(crate) fn note_giving_up(&self, caller: CallerId) {
+        let state = &mut *self.state();
+        if let Some(entry) = state.callers.get_mut(&caller) {
+            entry.has_given_up = true;
+            state.pace.give_up();
+        }
     }
 
     /// Whether the item has callers in addition to the one that asks.

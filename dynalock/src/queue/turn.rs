@@ -374,6 +374,11 @@ impl<'t> Turn<'t> {
                 self.line.answer(&Answer::Done(Outcome::Again));
                 self.after_conflict(error, is_member, as_of).await
             }
+            // Another sender's failure is no reason for this caller to end: it has attempts of its own.
+            Err(error) if error.is_retryable() && sender != self.caller => {
+                self.line.answer(&Answer::Done(Outcome::Again));
+                Ok(())
+            }
             Err(error) => self.reject(error),
         }
     }
@@ -424,7 +429,7 @@ impl<'t> Turn<'t> {
 
     /// The error of a caller whose time is up.
     fn too_late(&mut self, problem: &'static str) -> Error {
-        self.line.note_giving_up();
+        self.line.note_giving_up(self.caller);
         let late = busy(self.store, problem);
         self.budget.out_of_time(late)
     }

@@ -90,7 +90,10 @@ impl Run {
 
     /// Whether the item is known, so that it is not read.
     pub(crate) fn knows(&self, id: &Id) -> bool {
-        self.indices.contains_key(id) || self.carried.items.contains_key(id)
+        match self.indices.get(id) {
+            Some(&index) => self.entries[index].draft.is_known(),
+            None => self.carried.items.contains_key(id),
+        }
     }
 
     /// Notes that a read failed. The closure got the error.
@@ -112,7 +115,7 @@ impl Run {
         found: Option<Item>,
     ) -> Result<Option<Item>> {
         if let Some(&index) = self.indices.get(&id) {
-            return Ok(self.entries[index].draft.item());
+            return self.entries[index].read(found);
         }
         let (found, origin) = match self.carried.items.remove(&id) {
             Some(carried) => (carried, Origin::Carried),
@@ -312,6 +315,19 @@ impl Entry {
     }
 
     /// Adds a write to the draft, if it fits the item as this transaction sees it.
+    /// The item with this run's changes in it. Where an unread item was saved, only what the object holds is known: then `found`,
+    /// the result of a read, is needed, and must be as the object said.
+    fn read(&mut self, found: Option<Item>) -> Result<Option<Item>> {
+        if !self.draft.is_known() {
+            let is_expected = self.draft.add_stored(found.clone());
+            if !is_expected.map_err(|invalid| invalid.in_table(&self.store.table))? {
+                return Err(Error::Conflict(self.conflict(self.draft.expectation(), found).into()));
+            }
+            self.origin = Origin::Read;
+        }
+        Ok(self.draft.item())
+    }
+
     fn write(&mut self, kind: Kind, object: Snapshot) -> Result<()> {
         match (kind, self.draft.exists()) {
             (Kind::Create, true) => {

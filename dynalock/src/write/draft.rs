@@ -145,6 +145,23 @@ impl Draft {
         matches!(self.effect, Effect::Put { .. } | Effect::Update { .. })
     }
 
+    /// Whether the item with the changes in it is known as a whole. It is not after an update of an item that was not read.
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!((&self.effect, &self.stored), (Effect::Update { .. }, Stored::AsExpected))
+    }
+
+    /// Adds the stored item, which a read has found after the item was assumed. Returns `false`, and adds nothing, if it is not as
+    /// expected.
+    pub(crate) fn add_stored(&mut self, found: Option<Item>) -> Result<bool, Invalid> {
+        let read = Expectation::from_read(found.as_ref(), self.schema)?;
+        let Some(item) = found.filter(|_| read.number() == self.expectation.number()) else {
+            return Ok(false);
+        };
+        self.expectation = read;
+        self.stored = Stored::Item(item);
+        Ok(true)
+    }
+
     /// Whether the item exists once the changes are written.
     pub(crate) fn exists(&self) -> bool {
         match (&self.effect, &self.stored) {

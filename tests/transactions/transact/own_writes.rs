@@ -1,6 +1,7 @@
 //! A run sees its own writes, and the commit does what they come to.
 
-use dynalock::{Error, Result, Retry, Table, Tx, transact};
+use dynalock::{Error, Result, Retry, Table, Tx, Versioned, transact};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::accounts::Account;
@@ -116,6 +117,57 @@ async fn a_write_is_not_read_back_from_the_store() {
     .await
     .unwrap();
     assert_eq!(stage.sent(), ["TransactWriteItems: Put alice IF attribute_not_exists(id)"]);
+}
+
+/// Another struct of the same item, which knows nothing of the balance.
+#[derive(Debug, Clone, Serialize, Deserialize, Versioned)]
+struct Remark {
+    #[dynalock(partition_key)]
+    id: String,
+    #[serde(default, rename = "note")]
+    text: String,
+    #[dynalock(version)]
+    version: u64,
+}
+
+/// What the object does not hold is read, and no default of another struct takes its place.
+#[tokio::test]
+async fn an_item_that_was_saved_unread_is_read_for_what_the_object_does_not_hold() {
+    let stage = Stage::with([("alice", 100)]).await;
+    let accounts = &stage.accounts;
+    let notes = &Table::<Remark>::new(&stage.client, accounts.name());
+    let held = notes.get("alice").await.unwrap().unwrap();
+    stage.sent();
+    transact(&stage.client, async |tx| {
+        tx.save(notes, Remark { text: "n".into(), ..held.clone() })?;
+        let mut object = alice(&tx, accounts).await?.unwrap();
+        assert_eq!((object.balance, object.version), (100, 1));
+        object.balance += 1;
+        tx.save(accounts, object)?;
+        assert_eq!(alice(&tx, accounts).await?.unwrap().balance, 101);
+        Ok::<_, Error>(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(stage.sent(), ["GetItem alice", "UpdateItem alice IF version=1"]);
+    let expected = json!({ "id": "alice", "balance": 101, "note": "n", "version": 2 });
+    assert_eq!(stage.stored("alice").await, expected);
+}
+
+#[tokio::test]
+async fn an_item_that_was_saved_unread_and_is_another_by_now_is_a_conflict() {
+    let stage = Stage::with([("alice", 100)]).await;
+    let (accounts, notes) = (&stage.accounts, &Table::<Remark>::new(&stage.client, stage.accounts.name()));
+    let held = notes.get("alice").await.unwrap().unwrap();
+    stage.rival.update("alice", |alice| alice.balance = 7).await.unwrap();
+    let ended = transact(&stage.client, async |tx| {
+        tx.save(notes, Remark { text: "n".into(), ..held.clone() })?;
+        let object = alice(&tx, accounts).await?.unwrap();
+        tx.save(accounts, object)
+    });
+    let Err(Error::Conflict(conflict)) = ended.await else { panic!("it was saved") };
+    assert_eq!((conflict.expected(), conflict.actual()), (1, Some(2)));
+    assert_eq!(stage.stored("alice").await, json!({ "id": "alice", "balance": 7, "version": 2 }));
 }
 
 #[tokio::test]

@@ -292,6 +292,22 @@ fn every_pair() {
     }
 }
 
+/// Otherwise two of them would be taken for four, and for an overload.
+#[test]
+fn a_caller_whose_time_is_up_is_counted_once() {
+    let give_up = || {
+        let line = Line::new(false);
+        let with_turn = line.join().expect("a place");
+        let waiting = line.join().expect("a place");
+        for caller in [waiting, with_turn] {
+            line.note_giving_up(caller);
+            line.leave(caller, None).wake();
+        }
+        assert_eq!(line.state().pace.gave_up.map(|(callers, _)| callers), Some(2));
+    };
+    check_random(give_up, 1);
+}
+
 #[test]
 fn callers_on_threads_in_random_order_are_answered_once() {
     check_random(every_plan, 300);
