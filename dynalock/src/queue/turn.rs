@@ -355,7 +355,7 @@ impl<'t> Turn<'t> {
         }
         match outcome {
             Ok(_) => {
-                // The members are answered before the group is opened: an item that does not fit fails only this caller's call.
+                // `open` cannot fail here: the written item has the version that was just set.
                 self.line.applied(intent.next_version);
                 match written {
                     Some(item) => self.open(Some(item), as_of.next_turn()),

@@ -66,7 +66,8 @@ impl Request {
                 conflict.set_action_index(index);
             }
             let refuses_copies = match part.intent.expectation {
-                // A wrong version stays wrong, since versions only grow. At the right one, the contents cannot change.
+                // A wrong version stays wrong, since versions only grow, until the item is deleted and created again. At the right
+                // one, the contents cannot change.
                 Expectation::Version(_) => true,
                 Expectation::Absent => conflict.item().is_some(),
                 // Without a version, an item can change back to the contents that the action expects.

@@ -71,7 +71,8 @@ pub(crate) struct Request {
 enum Form {
     /// One write, as a `PutItem`, an `UpdateItem` or a `DeleteItem`.
     Single,
-    /// One write, as a `TransactWriteItems` with this token. A refusal gives the same answers as one of a `Single`.
+    /// One write, as a `TransactWriteItems` with this token. Unless an attempt was ambiguous, a refusal gives the same answers as one
+    /// of a `Single`.
     SingleInTransaction { token: String },
     /// Several writes, as the actions of a `TransactWriteItems` with this token.
     Transaction { token: String },
@@ -304,7 +305,9 @@ impl Request {
 
     async fn send_single(&mut self, budget: &mut Budget) -> Result<(), CallFailure> {
         let repeat = self.repeat();
-        let [part] = &mut *self.parts else { return Ok(()) };
+        let Some(part) = self.parts.first_mut() else {
+            return Err(CallFailure::Other(self.call().failure("the request has no write", Worth::One)));
+        };
         let call = part.store.call(part.intent.operation.name());
         let table = part.store.table.to_string();
         let client = &self.client;

@@ -117,14 +117,14 @@ impl Run {
         if let Some(&index) = self.indices.get(&id) {
             return self.entries[index].read(found);
         }
-        let (found, origin) = match self.carried.items.remove(&id) {
-            Some(carried) => (carried, Origin::Carried),
-            None => (found, Origin::Read),
-        };
         check_actions(self.entries.len() + 1)?;
-        let attributes = found.iter().flatten().map(|(name, value)| (name.as_str(), value));
-        let bytes = self.bytes + size::least_bytes(attributes);
+        let carried = self.carried.items.get(&id);
+        let origin = if carried.is_some() { Origin::Carried } else { Origin::Read };
+        let attributes = carried.unwrap_or(&found).iter().flatten();
+        let bytes = self.bytes + size::least_bytes(attributes.map(|(name, value)| (name.as_str(), value)));
         check_bytes(bytes)?;
+        // A refused read leaves what was carried over.
+        let found = self.carried.items.remove(&id).unwrap_or(found);
         let draft = Draft::read(schema, key, found).map_err(|invalid| invalid.in_table(&store.table))?;
         let item = draft.item();
         self.bytes = bytes;

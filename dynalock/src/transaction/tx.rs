@@ -43,8 +43,9 @@ impl Tx {
         Record(Arc::clone(&self.run))
     }
 
-    /// Reads the item with this key, strongly consistent, and returns `None` if there is none. An item that this transaction read
-    /// or wrote before is not read again.
+    /// Reads the item with this key, strongly consistent, and returns `None` if there is none. An item that this transaction read,
+    /// created, replaced or deleted before is not read again. One that it saved without reading it is read once, for the attributes
+    /// that the saved object does not have.
     ///
     /// Others may write items between two reads, so a run may see items that were never stored together. Such a run is never
     /// committed, and the result of its closure is dropped.
@@ -53,7 +54,8 @@ impl Tx {
     ///
     /// The same as those of [`Table::get`], and [`InvalidRequest`](crate::Error::InvalidRequest) for an item that exceeds the
     /// limits of one transaction: 100 items, or 4 MB of items that were read. The closure may go on without that item, or return
-    /// an error.
+    /// an error. [`Conflict`](crate::Error::Conflict) if this transaction has saved the item without reading it, and the item is not
+    /// at the version of the saved object.
     pub async fn get<T: Versioned>(&self, table: &Table<T>, key: impl IntoKey<T::Key>) -> Result<Option<T>> {
         let read = self.read(table, key).await;
         if read.is_err() {

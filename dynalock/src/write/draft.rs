@@ -243,7 +243,8 @@ impl Draft {
         match kind {
             Kind::Create | Kind::Replace => self.effect = Effect::Put { item: object.into_item(), version },
             Kind::Touch => self.add(Changes::default(), version),
-            _ => self.add(Changes::all(object), version),
+            // A check and a delete have returned by now.
+            Kind::Save | Kind::Check | Kind::Delete => self.add(Changes::all(object), version),
         }
         Ok(())
     }
