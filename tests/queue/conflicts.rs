@@ -3,6 +3,7 @@
 use std::future::IntoFuture;
 use std::sync::Mutex;
 
+use dynalock::testing::{Fault, Reply};
 use dynalock::{Error, Retry};
 use dynalock_tests::polling::together;
 use dynalock_tests::runtimes::retry;
@@ -174,5 +175,35 @@ async fn who_goes_on_with_a_write_keeps_its_own_attempts() {
     };
     let ((), member, ()) = tokio::join!(sender, member, rivals);
     assert_eq!(member.unwrap().entries.last(), Some(&2));
+    world.assert_is_quiet().await;
+}
+
+/// A write that failed with the attempts of a caller that is gone says nothing of the attempts of those who waited for it.
+#[tokio::test(start_paused = true)]
+async fn who_goes_on_with_a_write_that_fails_tries_its_own() {
+    let world = World::new().await;
+    let table = &world.coalescing;
+    let gone = tokio::sync::Notify::new();
+    let once = |entry| {
+        let call = table.update("a", move |journal| journal.entries.push(entry)).retry(Retry::none());
+        call.into_future()
+    };
+    let sender = async {
+        tokio::select! {
+            ended = once(1) => panic!("it ended: {ended:?}"),
+            () = gone.notified() => {}
+        }
+    };
+    let gate = world.faults.hold_up("UpdateItem");
+    let throttle = async {
+        gate.reached().await;
+        // As many as the SDK sends in one attempt.
+        world.faults.script("UpdateItem", (0..3).map(|_| Fault::Instead(Reply::throttled())));
+        gone.notify_one();
+        gate.open();
+    };
+    let ((), member, ()) = tokio::join!(sender, once(2), throttle);
+    assert_eq!(member.unwrap().entries.last(), Some(&2));
+    assert!(world.faults.is_over());
     world.assert_is_quiet().await;
 }

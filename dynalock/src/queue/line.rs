@@ -214,12 +214,14 @@ impl Line {
     pub(crate) fn leave(&self, caller: CallerId, desk: Option<Desk>) -> Left {
         let state = &mut *self.state();
         let mut wakers = Vec::new();
-        if let Some(Caller { place, status, has_given_up, .. }) = state.callers.remove(&caller) {
-            let was_waiting = place.is_some_and(|place| state.waiting.remove(&place).is_some());
-            // The caller was dropped before it had its answer. A caller whose time is up was counted before.
-            if !has_given_up && (was_waiting || matches!(status, Status::Sent(_))) {
-                state.pace.give_up();
-            }
+        let left = state.callers.remove(&caller);
+        let place = left.as_ref().and_then(|left| left.place);
+        let was_waiting = place.is_some_and(|place| state.waiting.remove(&place).is_some());
+        let was_sent = left.as_ref().is_some_and(|left| matches!(left.status, Status::Sent(_)));
+        // The caller was dropped before it had its answer. A caller whose time is up was counted before.
+        let is_counted = left.is_none_or(|left| left.has_given_up);
+        if !is_counted && (was_waiting || was_sent) {
+            state.pace.give_up();
         }
         if state.turn == Some(caller) {
             // A caller that never took its turn has no desk to give back: the desk is still here.

@@ -212,16 +212,14 @@ impl<'t> Turn<'t> {
         let step = timeout_at(deadline, poll_fn(|context| self.line.poll(self.caller, context))).await;
         self.budget.queued(since.elapsed());
         match step {
-            Ok(Step::Answered) => {}
+            Ok(Step::Answered) => Ok(()),
             Ok(Step::Turn(desk)) => {
                 self.desk = Some(desk);
-                if Instant::now() >= deadline {
-                    return Err(self.too_late(TOO_LATE));
-                }
+                // The turn may come at the last moment.
+                if Instant::now() < deadline { Ok(()) } else { Err(self.too_late(TOO_LATE)) }
             }
-            Err(_) => return Err(self.too_late(TOO_LATE)),
+            Err(_) => Err(self.too_late(TOO_LATE)),
         }
-        Ok(())
     }
 
     /// Whether the group has no room for one more caller, which may be in a group of at most `size` members.
