@@ -190,7 +190,7 @@ async fn no_items_make_no_requests_and_no_answers() {
     let (stage, table) = Stage::of::<Account>().await;
     let mut none: [Account; 0] = [];
     assert!(
-        table.save_all(&mut none).on_completed(|_, _| panic!("told of none")).await.as_slice().is_empty()
+        table.save_all(&mut none).on_completed(|_, _| panic!("there is none")).await.as_slice().is_empty()
     );
     assert!(table.create_all(&mut none).concurrency(1).await.into_result().unwrap().is_empty());
     assert!(table.delete_all(&none).deadline(Duration::ZERO).await.failures().next().is_none());

@@ -11,7 +11,7 @@ const MOST_LINES: usize = 500;
 /// Larger folders hold more than one subject.
 const MOST_FILES: usize = 10;
 
-/// A folder of a crate, or a file beside the folders.
+/// A folder of a crate, or a file next to the folders.
 struct Part {
     name: String,
     files: Vec<File>,

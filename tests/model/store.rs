@@ -1,4 +1,4 @@
-//! What a model is told: the store, its writers, the protocol that they follow, and how often things go wrong.
+//! What a model is given: the store, its writers, the protocol that they follow, and how often things go wrong.
 
 use std::sync::atomic::AtomicBool;
 

@@ -126,11 +126,8 @@ impl Request {
 
     /// A request for one write with a token, by which DynamoDB recognizes every copy and applies one only.
     pub(crate) fn single_in_transaction(store: &Store, write: ConditionalWrite) -> Result<Self> {
-        let mut request = Self::transaction(&store.client, &store.table, vec![(store.clone(), write)])?;
-        if let Form::Transaction { token } = request.form {
-            request.form = Form::SingleInTransaction { token };
-        }
-        Ok(request)
+        let form = |token| Form::SingleInTransaction { token };
+        Self::with_token(&store.client, &store.table, vec![(store.clone(), write)], form)
     }
 
     /// A request for writes that are applied together, or not at all. DynamoDB recognizes its copies by the token and applies one
@@ -139,6 +136,15 @@ impl Request {
         client: &Client,
         tables: &str,
         writes: Vec<(Store, ConditionalWrite)>,
+    ) -> Result<Self> {
+        Self::with_token(client, tables, writes, |token| Form::Transaction { token })
+    }
+
+    fn with_token(
+        client: &Client,
+        tables: &str,
+        writes: Vec<(Store, ConditionalWrite)>,
+        form: impl FnOnce(String) -> Form,
     ) -> Result<Self> {
         check_actions(writes.len())?;
         check_bytes(writes.iter().map(|(_, write)| write.least_bytes()).sum())?;
@@ -157,7 +163,7 @@ impl Request {
         }
         let token = random::token().map_err(|none| Invalid::from(none).in_table(tables))?;
         let client = client.clone();
-        let form = Form::Transaction { token };
+        let form = form(token);
         Ok(Self { client, tables: tables.into(), parts, form, delivery: Arc::default() })
     }
 

@@ -331,7 +331,8 @@ impl Entry {
     fn write(&mut self, kind: Kind, object: Snapshot) -> Result<()> {
         match (kind, self.draft.exists()) {
             (Kind::Create, true) => {
-                let conflict = self.conflict(Expectation::Absent, self.draft.item());
+                let item = self.draft.item().filter(|_| self.draft.is_known());
+                let conflict = self.conflict(Expectation::Absent, item);
                 return Err(Error::AlreadyExists(conflict.into()));
             }
             (Kind::Create, false) => {}

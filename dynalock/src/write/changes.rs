@@ -67,7 +67,7 @@ impl Changes {
     }
 
     /// Whether the attribute is set or removed.
-    fn has(&self, attribute: &str) -> bool {
+    pub(super) fn has(&self, attribute: &str) -> bool {
         self.set.iter().any(|(name, _)| name == attribute) || self.remove.iter().any(|name| name == attribute)
     }
 

@@ -215,8 +215,15 @@ impl Draft {
 
     /// A lower bound for the size of the item with the changes in it, in bytes; 0 if the item is not known.
     pub(crate) fn least_bytes(&self) -> usize {
-        self.item()
-            .map_or(0, |item| size::least_bytes(item.iter().map(|(name, value)| (name.as_str(), value))))
+        let item = match (&self.effect, &self.stored) {
+            (Effect::Put { item, .. }, _) | (_, Stored::Item(item)) => Some(item),
+            _ => None,
+        };
+        let changes = if let Effect::Update { changes, .. } = &self.effect { Some(changes) } else { None };
+        let is_replaced = |name: &str| changes.is_some_and(|changes| changes.has(name));
+        let kept = item.into_iter().flatten().filter(|(name, _)| !is_replaced(name));
+        let kept = kept.map(|(name, value)| (name.as_str(), value));
+        size::least_bytes(kept.chain(changes.into_iter().flat_map(Changes::attributes)))
     }
 
     /// Applies the call `kind` with `object` on top of the earlier changes. The new version follows from the expected version,

@@ -126,7 +126,8 @@ mod tests {
         use StoredVersion::{Absent, Null, Number};
         let legacy =
             "attribute_exists(#_k) AND (attribute_not_exists(#_v) OR #_v=:_v OR attribute_type(#_v,:_n))";
-        let (key, version) = (("#_k", "id"), ("#_v", "version"));
+        let key = ("#_k", "id");
+        let version = ("#_v", "version");
         let null = (":_n", text("NULL"));
         let cases: [Case<'_>; 6] = [
             (Expectation::Absent, "attribute_not_exists(#_k)", &[key], vec![]),

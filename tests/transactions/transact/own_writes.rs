@@ -140,6 +140,10 @@ async fn an_item_that_was_saved_unread_is_read_for_what_the_object_does_not_hold
     stage.sent();
     transact(&stage.client, async |tx| {
         tx.save(notes, Remark { text: "n".into(), ..held.clone() })?;
+        let Err(Error::AlreadyExists(conflict)) = tx.create(accounts, Account::new("alice", 1)) else {
+            panic!()
+        };
+        assert_eq!(conflict.item(), None, "what is stored is not known yet");
         let mut object = alice(&tx, accounts).await?.unwrap();
         assert_eq!((object.balance, object.version), (100, 1));
         object.balance += 1;
